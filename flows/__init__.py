@@ -1,0 +1,1 @@
+"""What acts: settings, Prefect flows, the command line, writing and exporting."""

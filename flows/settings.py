@@ -1,0 +1,226 @@
+"""What a run is told: one YAML file over the base, `--set` on top, secrets from the environment.
+
+All faults are reported at once, each with its place.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from features.asof import AsOf
+from features.contracts import did_you_mean
+from features.errors import ConfigError
+from features.options import (
+    ChurnOptions,
+    LakeOptions,
+    QualityOptions,
+    Section,
+    SourceOptions,
+    StageOptions,
+    check_sources,
+    parse_day,
+)
+from models.options import (
+    ConsentOptions,
+    ContactOptions,
+    EffectOptions,
+    ListOptions,
+    MlflowOptions,
+    OfferOptions,
+    TrainOptions,
+    ValueOptions,
+    XgbOptions,
+)
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+# Where things lie does not change what they say: these keys stay out of the config hash.
+_PLACES = ("workspace", "mlflow", "engine")
+_ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class Settings(Section):
+    """The whole config. `configs/base.yaml` shows every key with its meaning."""
+
+    workspace: str = Field(default="workspace", description="folder of everything a run leaves behind")
+    timezone: str = Field(default="UTC", description="the shop's time zone; days are counted in it")
+    currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$", description="reporting currency, ISO 4217")
+    seed: int = Field(default=7, ge=0, description="seed of everything drawn in training")
+    engine: Literal["local"] = Field(default="local", description="where heavy steps run")
+    sources: dict[str, SourceOptions] = Field(description="table: where it comes from")
+    lake: LakeOptions = Field(default_factory=LakeOptions)
+    quality: QualityOptions = Field(default_factory=QualityOptions)
+    churn: ChurnOptions = Field(default_factory=ChurnOptions)
+    stages: StageOptions = Field(default_factory=StageOptions)
+    train: TrainOptions = Field(default_factory=TrainOptions)
+    xgb: XgbOptions = Field(default_factory=XgbOptions)
+    value: ValueOptions = Field(default_factory=ValueOptions)
+    effect: EffectOptions = Field(default_factory=EffectOptions)
+    contact: ContactOptions = Field(default_factory=ContactOptions)
+    offers: tuple[OfferOptions, ...] = Field(default=(OfferOptions(id="message"),), min_length=1)
+    consent: ConsentOptions
+    list: ListOptions = Field(default_factory=ListOptions)
+    mlflow: MlflowOptions = Field(default_factory=MlflowOptions)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError(f"{zone!r} is not a time zone; write one like Europe/Berlin")
+        return zone
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        faults = check_sources(self.sources)
+        ids = [offer.id for offer in self.offers]
+        faults += [f"offers: id {one!r} is given twice" for one in sorted({i for i in ids if ids.count(i) > 1})]
+        faults += [
+            f"offers.{offer.id}.channel: {offer.channel!r} has no cost under contact.cost"
+            for offer in self.offers
+            if offer.channel not in self.contact.cost
+        ]
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    @property
+    def root(self) -> Path:
+        """The workspace folder."""
+        return Path(self.workspace).expanduser().absolute()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The shop's time zone."""
+        return ZoneInfo(self.timezone)
+
+    def as_of(self, day: str) -> AsOf:
+        """The windows of a decision on one day, written YYYY-MM-DD."""
+        churn = self.churn
+        return AsOf(parse_day(day, "--as-of"), churn.horizon_days, churn.gap_days, churn.lookback_days)
+
+    def resolved(self) -> dict[str, Any]:
+        """Every key with its value, ready for JSON; secrets stay names of environment variables."""
+        return self.model_dump(mode="json")
+
+    def digest(self) -> str:
+        """Hash of everything that can change a result: 12 hex digits."""
+        content = {key: value for key, value in self.resolved().items() if key not in _PLACES}
+        content["sources"] = {
+            table: {k: v for k, v in source.items() if k not in ("path", "uri")}
+            for table, source in content["sources"].items()
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
+    """Read a config file.
+
+    Args:
+        path: YAML file; `extends: other.yaml` in it (beside it) is read first.
+        overrides: `key.path=value`, the value in YAML.
+
+    Raises:
+        ConfigError: naming every fault with its place.
+    """
+    tree = _read(Path(path))
+    for override in overrides:
+        _set(tree, override)
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, path)) from None
+
+
+def secret(text: str) -> str:
+    """Put environment variables in place of `${NAME}`.
+
+    Raises:
+        ConfigError: naming a variable that is not set.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in os.environ:
+            raise ConfigError(f"The config names ${{{name}}}, but {name} is not set in the environment. Set it.")
+        return os.environ[name]
+
+    return _ENVIRONMENT.sub(value, text)
+
+
+def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    if not path.is_file():
+        known = sorted(p.name for p in CONFIGS.glob("*.yaml"))
+        raise ConfigError(f"There is no config file {path}. Built-in ones are {', '.join(known)} in {CONFIGS}.")
+    if path.resolve() in seen:
+        raise ConfigError(f"{path} extends itself. Take one 'extends' away.")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not readable YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} holds no keys. Start from configs/base.yaml or run winback init.")
+    base = tree.pop("extends", None)
+    if base is None:
+        return tree
+    return _merge(_read(path.parent / str(base), (*seen, path.resolve())), tree)
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        both = isinstance(value, Mapping) and isinstance(below, Mapping)
+        merged[key] = _merge(below, value) if both else value  # type: ignore[arg-type]  # both says so
+    return merged
+
+
+def _set(tree: dict[str, Any], override: str) -> None:
+    place, equals, text = override.partition("=")
+    if not equals or not place:
+        raise ConfigError(f"--set {override!r} is not of the form key.path=value.")
+    *parents, last = place.split(".")
+    for name in parents:
+        below = tree.setdefault(name, {})
+        if not isinstance(below, dict):
+            raise ConfigError(f"--set {override!r}: {name} holds a value, not keys.")
+        tree = below
+    try:
+        tree[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override!r}: the value is not readable YAML. Put it in quotes.") from None
+
+
+def _explain(error: ValidationError, path: str | Path) -> str:
+    lines = []
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            hint = did_you_mean([str(fault["loc"][-1])], _siblings(fault["loc"]))
+            lines.append(f"{place}: there is no such key.{hint}")
+        elif fault["type"] == "missing":
+            lines.append(f"{place}: required, but not given{_hint(place)}")
+        else:
+            message = str(fault["msg"]).removeprefix("Value error, ")
+            lines += [f"{place}: {line}" if place else line for line in message.splitlines()]
+    return f"{path} has {len(lines)} faults:\n" + "\n".join(f"  - {line}" for line in lines)
+
+
+def _hint(place: str) -> str:
+    if place.startswith("consent"):
+        return "; say on what ground people may be contacted: column, assumed or none"
+    return ""
+
+
+def _siblings(loc: tuple[int | str, ...]) -> list[str]:
+    model: Any = Settings
+    for part in loc[:-1]:
+        inner = model.model_fields[part].annotation if part in getattr(model, "model_fields", {}) else model
+        model = SourceOptions if part == "sources" or model is SourceOptions else inner
+    return list(getattr(model, "model_fields", {}))

@@ -1,0 +1,1 @@
+"""What we believe and what we would do: training, value, ranking, assignment, measurement. Pure functions."""

@@ -1,0 +1,136 @@
+"""Which settings the model and the decision take: training, value, effects, offers, the list, consent."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from features.options import Section, Share
+
+Money = Annotated[float, Field(description="in units of the reporting currency")]
+
+
+class XgbOptions(Section):
+    """XGBoost's own parameters, passed through."""
+
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="where training runs")
+    max_depth: int = Field(default=4, ge=1, le=16)
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    min_child_weight: float = Field(default=20, ge=0)
+    subsample: float = Field(default=0.8, gt=0, le=1)
+    colsample_bytree: float = Field(default=0.6, gt=0, le=1)
+    reg_lambda: float = Field(default=5, ge=0)
+    max_bin: int = Field(default=256, ge=2)
+    rounds: int = Field(default=400, ge=1, description="most boosting rounds; cross-validation picks fewer")
+    early_stopping: int = Field(default=30, ge=1, description="rounds without gain that end a fold")
+    threads: int = Field(default=0, ge=0, description="0 uses all cores")
+
+
+class TrainOptions(Section):
+    """How the model is fitted and judged."""
+
+    snapshots: int = Field(default=24, ge=1, le=120, description="most monthly snapshots to learn from")
+    folds: int = Field(default=4, ge=2, le=20, description="customer folds of the cross-validation")
+    min_positives: int = Field(default=50, ge=1, description="returned customers a snapshot set needs")
+    promote_tolerance: float = Field(
+        default=0.005, ge=0, description="AUROC the same recipe on newer data may lose and still be promoted"
+    )
+
+
+class ValueOptions(Section):
+    """What winning a purchase is worth."""
+
+    horizon_months: int = Field(default=12, ge=1, le=60, description="months of margin that count")
+    margin_rate: float | Mapping[str, float] = Field(
+        default=0.3,
+        description="net margin as a share of net_amount where cost is unknown; one number, or one per category "
+        "with 'default'",
+    )
+    discount_rate: float = Field(default=0.1, ge=0, description="yearly rate that discounts later margin")
+
+    @model_validator(mode="after")
+    def _has_default(self) -> "ValueOptions":
+        if isinstance(self.margin_rate, Mapping) and "default" not in self.margin_rate:
+            raise ValueError("margin_rate by category needs an entry 'default'")
+        return self
+
+
+class AssumedEffect(Section):
+    """Evidence C: a shift on the log-odds of buying, when contacted. Assumed, never measured."""
+
+    mu: float = Field(default=0.2, description="mean shift, log-odds")
+    sd: float = Field(default=0.2, ge=0, description="standard deviation of our belief, log-odds")
+
+
+class EffectOptions(Section):
+    """What is assumed about contacts until it is measured."""
+
+    assumed: AssumedEffect = Field(default_factory=AssumedEffect)
+    by_stage: Mapping[str, AssumedEffect] = Field(default_factory=dict, description="stage: its own effect")
+    cautious_percentile: Share = Field(
+        default=0.2, description="percentile of the uncertainty of the expectation that must be above 0"
+    )
+
+
+class OfferOptions(Section):
+    """One thing that can be offered with a contact."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    kind: Literal["message", "points", "discount", "gift", "upgrade", "recovery_call"] = "message"
+    cost: float = Field(default=0, ge=0, description="cost when redeemed, units of the reporting currency")
+    cost_rate: Share = Field(default=0, description="cost when redeemed, share of the first order's net amount")
+    redeem_share: Share = Field(default=1, description="share of buyers who use the offer")
+    channel: str = Field(default="email", description="a key of contact.cost")
+    effect: AssumedEffect | None = Field(default=None, description="its own assumed effect")
+
+
+class ContactOptions(Section):
+    """What a contact costs."""
+
+    cost: Mapping[str, float] = Field(
+        default_factory=lambda: {"email": 0.05}, description="channel: cost of one contact, reporting currency"
+    )
+
+
+class ConsentOptions(Section):
+    """On what ground people may be contacted. There is no default for the basis."""
+
+    basis: Literal["column", "assumed", "none"] = Field(
+        description="column: the consent columns of customers (null means no); assumed: you hold consent for "
+        "all; none: lists are written but never exported to a tool"
+    )
+
+
+class ListOptions(Section):
+    """Who goes on the list."""
+
+    budget: float | None = Field(default=None, ge=0, description="most expected cost, reporting currency")
+    capacity: int | None = Field(default=None, ge=0, description="most people contacted")
+    min_value: float = Field(default=0, description="least value_if_returned, reporting currency")
+    top_value_share: Share = Field(default=1, description="only this top share by value_if_returned")
+    control_share: Share = Field(default=0.1, description="drawn inside the list and not contacted")
+    universal_share: Share = Field(default=0.02, description="stable holdout of everyone, per period")
+    universal_period: Literal["year", "quarter"] = Field(default="year")
+    explore_share: Share = Field(default=0.05, description="contacted below the cut, share of those contacted")
+    include_lost: bool = Field(default=False, description="list people silent longer than lost_after_days")
+    contact_within_days: int = Field(default=7, ge=1, description="days after as_of in which to contact")
+    acknowledge: Literal["on_write", "by_command"] = Field(
+        default="on_write",
+        description="on_write: a written list counts as delivered on the day after as_of; by_command: only after "
+        "winback acknowledge",
+    )
+    salt: str = Field(default="winback", min_length=1, description="salt of the draws; keep it for good")
+
+    @model_validator(mode="after")
+    def _shares_leave_room(self) -> "ListOptions":
+        if self.control_share + self.universal_share >= 1:
+            raise ValueError("control_share and universal_share leave nobody to contact")
+        return self
+
+
+class MlflowOptions(Section):
+    """Where runs and models are tracked."""
+
+    tracking_uri: str | None = Field(
+        default=None, description="null keeps mlflow.db and mlartifacts/ in the workspace"
+    )
