@@ -107,9 +107,7 @@ def _text(name: str, meaning: str, *, personal: bool = False) -> Column:
 
 
 _CUSTOMER = Column("customer_id", Kind.TEXT, required=True, nullable=False, personal=True, meaning="who")
-_GUEST = Column(
-    "customer_id", Kind.TEXT, required=True, personal=True, meaning="who bought; null is a guest"
-)
+_GUEST = Column("customer_id", Kind.TEXT, required=True, personal=True, meaning="who bought; null is a guest")
 
 TRANSACTIONS = Table(
     "transactions",
@@ -185,7 +183,9 @@ CONTACTS = Table(
     (
         _CUSTOMER,
         Column("contacted_at", Kind.TIME, required=True, nullable=False, meaning="when, UTC"),
-        Column("arm", Kind.TEXT, required=True, nullable=False, meaning="treatment, control, universal, explore"),
+        Column(
+            "arm", Kind.TEXT, required=True, nullable=False, meaning="treatment, control, universal, explore"
+        ),
         _text("list_id", "the list"),
         _text("enrolment_id", "the enrolment"),
         _text("offer_id", "the offer"),
@@ -202,7 +202,9 @@ FEEDBACK = Table(
     (
         _CUSTOMER,
         Column("occurred_at", Kind.TIME, required=True, nullable=False, meaning="when, UTC"),
-        Column("kind", Kind.TEXT, required=True, nullable=False, meaning="survey, exit, nps, complaint, ticket"),
+        Column(
+            "kind", Kind.TEXT, required=True, nullable=False, meaning="survey, exit, nps, complaint, ticket"
+        ),
         Column("score", Kind.NUMBER, meaning="the score given"),
         _text("reason", "the reason given"),
         _text("text", "free text", personal=True),

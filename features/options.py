@@ -60,7 +60,9 @@ class SourceOptions(Section):
     separator: str = Field(default=",", min_length=1, max_length=1, description="between CSV cells")
     quote: str = Field(default='"', min_length=1, max_length=1, description="around CSV cells")
     encoding: str = Field(default="utf-8", description="any Python codec name, e.g. cp1252, utf-16")
-    decimal: Literal[".", ","] = Field(default=".", description="decimal mark; the other one groups thousands")
+    decimal: Literal[".", ","] = Field(
+        default=".", description="decimal mark; the other one groups thousands"
+    )
     numbers: tuple[str, ...] = Field(
         default=(), description="source columns to read as numbers before expressions use them"
     )
@@ -85,7 +87,9 @@ class SourceOptions(Section):
         "again; replace everything between its first and last time",
     )
     max_age_days: int | None = Field(
-        default=None, ge=0, description="freshness: days the newest row may lie behind as_of; null does not check"
+        default=None,
+        ge=0,
+        description="freshness: days the newest row may lie behind as_of; null does not check",
     )
 
     @model_validator(mode="after")
@@ -133,8 +137,12 @@ def check_sources(sources: Mapping[str, SourceOptions]) -> list[str]:
 class QualityOptions(Section):
     """When the gate closes."""
 
-    suites: str | None = Field(default=None, description="folder of your own suites; default the built-in ones")
-    max_bad_share: Share = Field(default=0.05, description="share of bad rows in one delivery that stops the run")
+    suites: str | None = Field(
+        default=None, description="folder of your own suites; default the built-in ones"
+    )
+    max_bad_share: Share = Field(
+        default=0.05, description="share of bad rows in one delivery that stops the run"
+    )
     row_keys_shown: int = Field(default=5, ge=0, description="row keys named per failed expectation")
     sample_rows: int = Field(
         default=200_000, ge=1000, description="rows of a delivery shown to Great Expectations one by one"
@@ -160,9 +168,13 @@ class StageOptions(Section):
     """Where the lines between the stages lie (DESIGN: first match)."""
 
     lost_after_days: int = Field(default=1095, ge=1, description="silent longer than this: lost")
-    lapse_floor_days: int = Field(default=30, ge=1, description="nobody is lapsed before this many silent days")
+    lapse_floor_days: int = Field(
+        default=30, ge=1, description="nobody is lapsed before this many silent days"
+    )
     lapsed_quantile: Share = Field(default=0.9, description="quantile of the own gaps; silent longer: lapsed")
-    at_risk_quantile: Share = Field(default=0.75, description="quantile of the own gaps; silent longer: at risk")
+    at_risk_quantile: Share = Field(
+        default=0.75, description="quantile of the own gaps; silent longer: at risk"
+    )
     shrink_orders: float = Field(
         default=5, ge=0, description="weight of the segment's quantile, in gaps, against the own"
     )
@@ -171,7 +183,9 @@ class StageOptions(Section):
 class LakeOptions(Section):
     """How the lake is laid out."""
 
-    buckets: int = Field(default=16, ge=1, le=4096, description="customer-hash buckets; fixed by the first ingest")
+    buckets: int = Field(
+        default=16, ge=1, le=4096, description="customer-hash buckets; fixed by the first ingest"
+    )
     compact_share: Share = Field(
         default=0.2, description="rows in increments against rows in the base that starts a compaction"
     )

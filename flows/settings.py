@@ -80,7 +80,9 @@ class Settings(Section):
     def _parts_agree(self) -> Self:
         faults = check_sources(self.sources)
         ids = [offer.id for offer in self.offers]
-        faults += [f"offers: id {one!r} is given twice" for one in sorted({i for i in ids if ids.count(i) > 1})]
+        faults += [
+            f"offers: id {one!r} is given twice" for one in sorted({i for i in ids if ids.count(i) > 1})
+        ]
         faults += [
             f"offers.{offer.id}.channel: {offer.channel!r} has no cost under contact.cost"
             for offer in self.offers
@@ -148,7 +150,9 @@ def secret(text: str) -> str:
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
         if name not in os.environ:
-            raise ConfigError(f"The config names ${{{name}}}, but {name} is not set in the environment. Set it.")
+            raise ConfigError(
+                f"The config names ${{{name}}}, but {name} is not set in the environment. Set it."
+            )
         return os.environ[name]
 
     return _ENVIRONMENT.sub(value, text)
@@ -157,7 +161,9 @@ def secret(text: str) -> str:
 def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     if not path.is_file():
         known = sorted(p.name for p in CONFIGS.glob("*.yaml"))
-        raise ConfigError(f"There is no config file {path}. Built-in ones are {', '.join(known)} in {CONFIGS}.")
+        raise ConfigError(
+            f"There is no config file {path}. Built-in ones are {', '.join(known)} in {CONFIGS}."
+        )
     if path.resolve() in seen:
         raise ConfigError(f"{path} extends itself. Take one 'extends' away.")
     try:

@@ -78,7 +78,9 @@ class OfferOptions(Section):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     kind: Literal["message", "points", "discount", "gift", "upgrade", "recovery_call"] = "message"
     cost: float = Field(default=0, ge=0, description="cost when redeemed, units of the reporting currency")
-    cost_rate: Share = Field(default=0, description="cost when redeemed, share of the first order's net amount")
+    cost_rate: Share = Field(
+        default=0, description="cost when redeemed, share of the first order's net amount"
+    )
     redeem_share: Share = Field(default=1, description="share of buyers who use the offer")
     channel: str = Field(default="email", description="a key of contact.cost")
     effect: AssumedEffect | None = Field(default=None, description="its own assumed effect")
@@ -88,7 +90,8 @@ class ContactOptions(Section):
     """What a contact costs."""
 
     cost: Mapping[str, float] = Field(
-        default_factory=lambda: {"email": 0.05}, description="channel: cost of one contact, reporting currency"
+        default_factory=lambda: {"email": 0.05},
+        description="channel: cost of one contact, reporting currency",
     )
 
 
@@ -111,7 +114,9 @@ class ListOptions(Section):
     control_share: Share = Field(default=0.1, description="drawn inside the list and not contacted")
     universal_share: Share = Field(default=0.02, description="stable holdout of everyone, per period")
     universal_period: Literal["year", "quarter"] = Field(default="year")
-    explore_share: Share = Field(default=0.05, description="contacted below the cut, share of those contacted")
+    explore_share: Share = Field(
+        default=0.05, description="contacted below the cut, share of those contacted"
+    )
     include_lost: bool = Field(default=False, description="list people silent longer than lost_after_days")
     contact_within_days: int = Field(default=7, ge=1, description="days after as_of in which to contact")
     acknowledge: Literal["on_write", "by_command"] = Field(
