@@ -1,0 +1,124 @@
+"""Which columns the model reads, with which types and categories, and a frame in exactly that shape.
+
+The contract is made once, from the frame a model learns from, and kept in the model: a later frame must have
+every column of it; a category that the model never saw becomes null (unknown), never a guess.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import polars as pl
+
+from features.contracts import did_you_mean
+from features.errors import DataRefused
+
+KEY = ("as_of", "customer_id")
+LABELS = ("returned", "in_gap", "contacted", "weight", "window_margin")
+MONTH_PREFIX = "margin_month_"
+# Facts about a person that name a day or one product among thousands: shown to people, not learned from.
+_FACTS = ("last_purchase_on", "favourite_product", "next_purchase_on")
+_MOST_CATEGORIES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureContract:
+    """The columns a model reads, in order.
+
+    Attributes:
+        numbers: numeric and Boolean features; read as Float32, what is not finite becomes null.
+        categories: categorical feature: its known values, in order.
+    """
+
+    numbers: tuple[str, ...]
+    categories: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame) -> Self:
+        """Every feature of a feature frame or training frame, by its type.
+
+        A String column becomes a category with its most frequent values; dates, keys, labels and facts are
+        left out.
+        """
+        schema = {name: dtype for name, dtype in frame.schema.items() if _is_feature(name)}
+        return cls(
+            numbers=tuple(sorted(n for n in schema if _is_number(schema[n]))),
+            categories={n: _vocabulary(frame[n]) for n in sorted(schema) if _is_category(schema[n])},
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns in the order of the matrix."""
+        return (*self.numbers, *self.categories)
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract as JSON values."""
+        return {"numbers": list(self.numbers), "categories": {k: list(v) for k, v in self.categories.items()}}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The contract that `to_json` wrote."""
+        categories = {name: tuple(values) for name, values in content["categories"].items()}
+        return cls(tuple(content["numbers"]), categories)
+
+
+def to_matrix(frame: pl.DataFrame, contract: FeatureContract) -> pl.DataFrame:
+    """The features of a frame in the shape the model was made for; the order of rows is kept.
+
+    Raises:
+        DataRefused: naming the columns that are missing, hold another type, or were not there at training.
+    """
+    faults = _faults(frame, contract)
+    if faults:
+        raise DataRefused(
+            f"The features do not fit the model: {'; '.join(faults)}. Train again, or build the features "
+            "with the version that the model was trained with."
+        )
+    numbers = [pl.col(name).cast(pl.Float32) for name in contract.numbers]
+    return frame.select(
+        *(pl.when(number.is_finite()).then(number) for number in numbers),
+        *(
+            pl.col(name).cast(pl.String).cast(pl.Enum(values), strict=False)
+            for name, values in contract.categories.items()
+        ),
+    )
+
+
+def _faults(frame: pl.DataFrame, contract: FeatureContract) -> list[str]:
+    missing = [name for name in contract.names if name not in frame.columns]
+    extra = [
+        n for n, d in frame.schema.items() if _is_feature(n) and _is_readable(d) and n not in contract.names
+    ]
+    wrong = [n for n in contract.numbers if n in frame.columns and not _is_number(frame.schema[n])]
+    wrong += [n for n in contract.categories if n in frame.columns and not _is_category(frame.schema[n])]
+    found = {"missing": missing, "unknown to the model": extra, "of another type": wrong}
+    faults = [f"{len(names)} {what}: {', '.join(sorted(names))}" for what, names in found.items() if names]
+    return [*faults, *([hint.strip()] if (hint := did_you_mean(missing, extra)) else [])]
+
+
+def _is_feature(name: str) -> bool:
+    return name not in (*KEY, *LABELS, *_FACTS) and not name.startswith(MONTH_PREFIX)
+
+
+def _is_readable(dtype: pl.DataType) -> bool:
+    return _is_number(dtype) or _is_category(dtype)
+
+
+def _is_number(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or dtype == pl.Boolean
+
+
+def _is_category(dtype: pl.DataType) -> bool:
+    return dtype in (pl.String, pl.Categorical, pl.Enum)
+
+
+def _vocabulary(column: pl.Series) -> tuple[str, ...]:
+    if isinstance(column.dtype, pl.Enum):
+        return tuple(column.dtype.categories)
+    counts = (
+        column.cast(pl.String)
+        .drop_nulls()
+        .value_counts()
+        .sort(["count", column.name], descending=[True, False])
+    )
+    return tuple(sorted(counts[column.name].head(_MOST_CATEGORIES)))
