@@ -10,6 +10,8 @@ from datetime import date, timedelta
 
 import polars as pl
 
+_MONTH_DAYS = 365.25 / 12
+
 
 @dataclass(frozen=True, slots=True)
 class AsOf:
@@ -62,6 +64,14 @@ class AsOf:
     def outcome(self, on: pl.Expr) -> pl.Expr:
         """Dates in the outcome window."""
         return (on > self.outcome_start) & (on <= self.outcome_end)
+
+    def touching(self, on: pl.Expr) -> pl.Expr:
+        """Dates of contacts that may have changed the outcome: `(day - horizon, outcome end]`."""
+        return (on > self.day - timedelta(days=self.horizon_days)) & (on <= self.outcome_end)
+
+    def month(self, k: int) -> tuple[date, date]:
+        """The k-th month after the day as `(start, end]`, each a twelfth of a year in whole days."""
+        return tuple(self.day + timedelta(days=round(_MONTH_DAYS * n)) for n in (k - 1, k))  # type: ignore[return-value]
 
     def is_complete(self, today: date) -> bool:
         """Whether the whole outcome window lies in what is known at the end of `today`."""

@@ -86,6 +86,12 @@ class SourceOptions(Section):
         description="what a later delivery does to earlier rows: keep both; replace whole orders that come "
         "again; replace everything between its first and last time",
     )
+    restart_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="for a file glued from several exports: where time falls back by more than this many days "
+        "a new part begins, and parts overlap as deliveries do; null: the file is one part",
+    )
     max_age_days: int | None = Field(
         default=None,
         ge=0,

@@ -1,0 +1,93 @@
+"""Which deliveries the lake holds: one line per accepted delivery, written last, so that it switches it on.
+
+A delivery that is not in the ledger does not exist for a reader, whatever files a killed run left behind. A later
+delivery of the same name takes the place of the earlier one.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+_NAME = "deliveries"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one delivery. accepted + quarantined = delivered, always.
+
+    Attributes:
+        seq: order of arrival within the lake; later ones win.
+        table: the table it belongs to.
+        name: its name; the same name again replaces it.
+        digest: hash of its content and of how it was read.
+        rule: how its rows meet earlier ones: keep, replace_order, replace_period or key:a,b.
+        columns: canonical columns it mapped, comma separated.
+        delivered: records found.
+        accepted: records in the lake.
+        quarantined: records set aside, on purpose or because they break a rule.
+        guests: accepted records without an owner.
+        first_at: time of the earliest accepted row, if the table has times.
+        last_at: time of the latest one.
+        cursor: greatest value of a database source's cursor column.
+        ingested_at: when it was accepted, UTC.
+    """
+
+    seq: int
+    table: str
+    name: str
+    digest: str
+    rule: str
+    columns: str
+    delivered: int
+    accepted: int
+    quarantined: int
+    guests: int
+    first_at: datetime | None
+    last_at: datetime | None
+    cursor: str | None
+    ingested_at: datetime
+
+
+_TYPES = {int: pl.Int64(), str: pl.String(), datetime: pl.Datetime("us", "UTC")}
+_SCHEMA = pl.Schema(
+    {
+        f.name: _TYPES.get(f.type, pl.Datetime("us", "UTC") if "datetime" in str(f.type) else pl.String())  # type: ignore[call-overload]
+        for f in fields(Receipt)
+    }
+)
+
+
+def receipts(lake: Path) -> pl.DataFrame:
+    """Every delivery ever accepted, in order of arrival."""
+    folder = lake / _NAME
+    if not (folder / "_delta_log").is_dir():
+        return pl.DataFrame(schema=_SCHEMA)
+    return pl.read_delta(str(folder)).select(_SCHEMA.names()).sort("seq")
+
+
+def live(lake: Path, table: str | None = None) -> pl.DataFrame:
+    """Deliveries whose rows count: the latest of each name."""
+    found = receipts(lake)
+    if table is not None:
+        found = found.filter(pl.col("table") == table)
+    return found.filter(pl.col("seq") == pl.col("seq").max().over("table", "name")).sort("seq")
+
+
+def record(lake: Path, accepted: list[Receipt]) -> None:
+    """Switch deliveries on, all in one commit."""
+    frame = pl.DataFrame([asdict(receipt) for receipt in accepted], schema=_SCHEMA)
+    frame.write_delta(str(lake / _NAME), mode="append")
+
+
+def version(lake: Path, table: str | None = None) -> str:
+    """Hash of what the lake holds: 12 hex digits.
+
+    It depends on the content of the live deliveries and their order, not on how often files were rewritten: a
+    compaction, or a run that was killed and repeated, leaves it as it is.
+    """
+    held = live(lake, table).select("table", "name", "digest", "rule").rows()
+    return hashlib.sha256(json.dumps(held).encode()).hexdigest()[:12]

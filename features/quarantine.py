@@ -1,0 +1,71 @@
+"""Where rows go that were not accepted: with the rule, the file and the line, readable by the owner only."""
+
+import time
+from pathlib import Path
+
+import polars as pl
+
+from features.sources import Delivery
+
+QUARANTINED = pl.Schema(
+    {"rule": pl.String(), "source_file": pl.String(), "source_line": pl.Int64(), "row": pl.String()}
+)
+_DAY = 86_400
+
+
+def as_quarantined(bad: pl.DataFrame, raw: pl.DataFrame, delivery: Delivery) -> pl.DataFrame:
+    """Rows to set aside, with their text as delivered.
+
+    Args:
+        bad: mapped rows with `fault` and `raw`.
+        raw: the chunk they were read from.
+        delivery: where it came from.
+    """
+    cells = [c for c in raw.columns if c not in ("source_line", "fault", "raw")]
+    text = raw.select("source_line", text=pl.struct(cells).struct.json_encode()) if cells else None
+    joined = bad if text is None else bad.join(text, on="source_line", how="left", maintain_order="left")
+    row = pl.col("raw") if text is None else pl.coalesce("raw", "text")
+    erased = pl.col("fault") == "erased"
+    return joined.select(
+        rule="fault",
+        source_file=pl.lit(delivery.name),
+        source_line="source_line",
+        row=pl.when(~erased).then(row),
+    )
+
+
+def set_aside(bad: Path, folder: Path, delivery: Delivery) -> None:
+    """Put a delivery's rejected rows in place, whole; the same delivery again replaces them."""
+    parts = sorted(bad.glob("*.parquet"))
+    target = folder / f"{delivery.digest[:16]}.parquet"
+    if not parts:
+        target.unlink(missing_ok=True)
+        return
+    for place in (folder.parent, folder):
+        place.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o700)
+    aside = target.with_suffix(".aside")
+    pl.scan_parquet(parts).sink_parquet(aside)
+    aside.chmod(0o600)
+    aside.replace(target)
+
+
+def clean(quarantine: Path, days: int) -> int:
+    """Delete rejected rows older than the configured number of days; returns how many files went."""
+    limit = time.time() - days * _DAY
+    old = [file for file in quarantine.glob("*/*.parquet") if file.stat().st_mtime < limit]
+    for file in old:
+        file.unlink()
+    return len(old)
+
+
+def summary(quarantine: Path) -> pl.DataFrame:
+    """Rows set aside per table and rule."""
+    files = sorted(quarantine.glob("*/*.parquet"))
+    if not files:
+        return pl.DataFrame(schema={"table": pl.String(), "rule": pl.String(), "rows": pl.UInt32()})
+    frames = [
+        pl.scan_parquet(file).select("rule", table=pl.lit(file.parent.name)) for file in files
+    ]
+    counted = pl.concat(frames).group_by("table", "rule").agg(rows=pl.len().cast(pl.UInt32))
+    return counted.sort("table", "rule").collect()
