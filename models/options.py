@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from features.contracts import Stage
 from features.options import Section, Share
 
 Money = Annotated[float, Field(description="in units of the reporting currency")]
@@ -66,9 +67,12 @@ class EffectOptions(Section):
     """What is assumed about contacts until it is measured."""
 
     assumed: AssumedEffect = Field(default_factory=AssumedEffect)
-    by_stage: Mapping[str, AssumedEffect] = Field(default_factory=dict, description="stage: its own effect")
-    cautious_percentile: Share = Field(
-        default=0.2, description="percentile of the uncertainty of the expectation that must be above 0"
+    by_stage: Mapping[Stage, AssumedEffect] = Field(default_factory=dict, description="stage: its own effect")
+    cautious_percentile: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="percentile of the uncertainty of the expectation that must be above 0",
     )
 
 
@@ -114,8 +118,8 @@ class ListOptions(Section):
     control_share: Share = Field(default=0.1, description="drawn inside the list and not contacted")
     universal_share: Share = Field(default=0.02, description="stable holdout of everyone, per period")
     universal_period: Literal["year", "quarter"] = Field(default="year")
-    explore_share: Share = Field(
-        default=0.05, description="contacted below the cut, share of those contacted"
+    explore_share: float = Field(
+        default=0.05, ge=0, lt=1, description="contacted below the cut, share of those contacted"
     )
     include_lost: bool = Field(default=False, description="list people silent longer than lost_after_days")
     contact_within_days: int = Field(default=7, ge=1, description="days after as_of in which to contact")
