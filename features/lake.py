@@ -6,19 +6,19 @@ the later one counts. Compaction writes the merged rows as the new base.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from features import ledger
+from features import ledger, parts
 from features.contracts import TABLES, UTC, Table
 from features.hashing import stable_hash
+from features.parts import PART
 
 _log = logging.getLogger(__name__)
 
-PART = "part"
 # A larger delivery is sorted bucket by bucket, so that memory stays bounded.
 _ROWS_AT_ONCE = 5_000_000
 BUCKET = "bucket"
@@ -72,14 +72,15 @@ class Lake:
         absent = [pl.lit(None, dtype).alias(c) for c, dtype in table.schema.items() if c not in present]
         part = _increment(delivery)
         frame = (
-            rows.with_columns(*absent, _bucket(table, self.bucket_count(table)), pl.lit(part).alias(PART))
+            rows.with_columns(*absent, _bucket(table, self.bucket_count(table)))
             .select(_stored(table).names())
             .cast(dict(_stored(table)))
         )
         total = frame.select(pl.len()).collect().item()
         passes = 1 if total <= _ROWS_AT_ONCE else self.bucket_count(table)
         groups = (frame.filter(pl.col(BUCKET) % passes == number) for number in range(passes))
-        self._write(table, (group.sort(_order(table)).collect() for group in groups), part)
+        sorted_groups = ((part, group.sort(_order(table)).collect()) for group in groups)
+        parts.replace(self._path(table.name), sorted_groups, _stored(table), only=part)
 
     def scan(self, name: str, bucket: int | None = None) -> pl.LazyFrame:
         """What counts now: canonical columns and origin, in (owner, time) order within each bucket.
@@ -97,13 +98,7 @@ class Lake:
 
     def parts(self, name: str) -> dict[str, int]:
         """Rows per part, from the table's log; nothing is read."""
-        from deltalake import DeltaTable
-
-        if not self._exists(name):
-            return {}
-        files = pl.DataFrame(DeltaTable(self._path(name)).get_add_actions(flatten=True))
-        counted = files.group_by(f"partition.{PART}").agg(pl.col("num_records").sum())
-        return dict(sorted(counted.rows()))
+        return parts.counts(self._path(name))
 
     def compact(self, name: str) -> int:
         """Write the merged rows as the new base, in one commit, bucket by bucket.
@@ -115,17 +110,18 @@ class Lake:
         if not self.holds(name):
             return 0
         merge = _Merge.of(self, table)
-        self._write(table, (merge.as_base(n) for n in range(self.bucket_count(table))), None)
+        based = ((_base(n), merge.as_base(n)) for n in range(self.bucket_count(table)))
+        parts.replace(self._path(name), based, _stored(table), only=None)
         total = sum(self.parts(name).values())
         _log.info("%s: %d rows in the base", name, total)
         return total
 
-    def needs_compaction(self, name: str, share: float, parts: int) -> bool:
+    def needs_compaction(self, name: str, share: float, most_parts: int) -> bool:
         """Whether increments have grown past a share of the base, or past a number."""
         held = self.parts(name)
         added = [rows for part, rows in held.items() if not part.startswith("base")]
         base = sum(held.values()) - sum(added)
-        return bool(added) and (len(added) > parts or sum(added) > share * base)
+        return bool(added) and (len(added) > most_parts or sum(added) > share * base)
 
     def rewrite_without(self, name: str, customer_ids: Iterable[str]) -> int:
         """Take a person's rows out of a table for good, older versions included.
@@ -133,39 +129,20 @@ class Lake:
         Returns:
             Rows taken out.
         """
-        from deltalake import DeltaTable
-
-        owner = TABLES[name].owner
-        if owner is None or not self._exists(name):
+        table, gone = TABLES[name], list(customer_ids)
+        before = self.parts(name)
+        if table.owner is None or not before:
             return 0
-        stored = pl.read_delta(self._path(name))
-        kept = stored.filter(~pl.col(owner).is_in(list(customer_ids)).fill_null(value=False))
-        if kept.height == stored.height:
-            return 0
-        self._write(TABLES[name], iter([kept.sort(PART, *_order(TABLES[name]))]), None)
-        table = DeltaTable(self._path(name))
-        table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
-        return stored.height - kept.height
+        stored = pl.scan_delta(str(self._path(name))).filter(
+            ~pl.col(table.owner).is_in(gone).fill_null(value=False)
+        )
+        kept = ((part, stored.filter(pl.col(PART) == part).drop(PART).collect()) for part in before)
+        parts.replace(self._path(name), kept, _stored(table), only=None)
+        parts.vacuum(self._path(name), at_once=True)
+        return sum(before.values()) - sum(self.parts(name).values())
 
-    def _path(self, name: str) -> str:
-        return str(self.root / name)
-
-    def _exists(self, name: str) -> bool:
-        return (self.root / name / "_delta_log").is_dir()
-
-    def _write(self, table: Table, frames: Iterator[pl.DataFrame], part: str | None) -> None:
-        """Replace one part, or the whole table when `part` is None, in one commit, a frame at a time."""
-        import pyarrow as pa
-        from deltalake import write_deltalake
-
-        path = self._path(table.name)
-        schema = pl.DataFrame(schema=_stored(table)).to_arrow().schema
-        batches = (batch for frame in frames for batch in frame.to_arrow().cast(schema).to_batches())
-        rows = pa.RecordBatchReader.from_batches(schema, batches)
-        if part is None or not self._exists(table.name):
-            write_deltalake(path, rows, mode="overwrite", partition_by=[PART])
-        else:
-            write_deltalake(path, rows, mode="overwrite", predicate=f"{PART} = '{part}'")
+    def _path(self, name: str) -> Path:
+        return self.root / name
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +160,7 @@ class _Merge:
     def of(cls, lake: Lake, table: Table) -> "_Merge":
         held = ledger.live(lake.root, table.name)
         live = tuple(held["seq"])
-        stored = pl.scan_delta(lake._path(table.name))  # noqa: SLF001 - same module
+        stored = pl.scan_delta(str(lake._path(table.name)))  # noqa: SLF001 - same module
         names = [_increment(number) for number in live]
         rule = held["rule"][-1]
         added = stored.filter(pl.col(PART).is_in(names)).collect()
@@ -192,8 +169,8 @@ class _Merge:
 
     def as_base(self, number: int) -> pl.DataFrame:
         """Merged rows of one bucket as they are stored in the base."""
-        place = (pl.lit(_base(number)).alias(PART), pl.lit(number, pl.Int32).alias(BUCKET))
-        return self.bucket(number).with_columns(*place).select(_stored(self.table).names()).collect()
+        place = pl.lit(number, pl.Int32).alias(BUCKET)
+        return self.bucket(number).with_columns(place).select(_stored(self.table).names()).collect()
 
     def bucket(self, number: int) -> pl.LazyFrame:
         """Merged rows of one bucket, sorted."""
@@ -248,7 +225,7 @@ def _bucket(table: Table, count: int) -> pl.Expr:
 
 
 def _stored(table: Table) -> pl.Schema:
-    return pl.Schema({**table.schema, **ORIGIN, BUCKET: pl.Int32(), PART: pl.String()})
+    return pl.Schema({**table.schema, **ORIGIN, BUCKET: pl.Int32()})
 
 
 def _order(table: Table) -> list[str]:

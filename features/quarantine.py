@@ -64,8 +64,6 @@ def summary(quarantine: Path) -> pl.DataFrame:
     files = sorted(quarantine.glob("*/*.parquet"))
     if not files:
         return pl.DataFrame(schema={"table": pl.String(), "rule": pl.String(), "rows": pl.UInt32()})
-    frames = [
-        pl.scan_parquet(file).select("rule", table=pl.lit(file.parent.name)) for file in files
-    ]
+    frames = [pl.scan_parquet(file).select("rule", table=pl.lit(file.parent.name)) for file in files]
     counted = pl.concat(frames).group_by("table", "rule").agg(rows=pl.len().cast(pl.UInt32))
     return counted.sort("table", "rule").collect()

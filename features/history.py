@@ -1,0 +1,80 @@
+"""Everything that was known, ready for features: orders, lines, contacts and the rest, in the shop's days."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+import polars as pl
+
+from features.asof import AsOf
+from features.labels import daily_margins
+from features.lake import Lake
+from features.lines import MarginRate, priced_lines
+from features.orders import orders
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Frames that all families read. An optional table that the shop does not have is None.
+
+    Attributes:
+        lines: priced lines of known customers.
+        orders: see `features.orders.orders`.
+        margins: net margin per customer and day.
+        columns: canonical transaction columns that the shop has at all.
+        customers: one row per customer.
+        contacts: with `contacted_on`.
+        feedback: with `occurred_on`.
+    """
+
+    lines: pl.LazyFrame
+    orders: pl.LazyFrame
+    margins: pl.LazyFrame
+    columns: frozenset[str]
+    customers: pl.LazyFrame | None = None
+    contacts: pl.LazyFrame | None = None
+    feedback: pl.LazyFrame | None = None
+
+    def first_day(self) -> date | None:
+        """The day of the first order, or None without orders."""
+        day: date | None = self.orders.select(pl.col("ordered_on").min()).collect().item()
+        return day
+
+
+def read_history(lake: Lake, timezone: str, margin_rate: MarginRate, until: AsOf) -> History:
+    """What the lake held at the end of a day, in memory where it is small against the lines.
+
+    Args:
+        lake: where accepted rows are.
+        timezone: the shop's zone.
+        margin_rate: margin share where no cost is known.
+        until: nothing after its day is read.
+    """
+
+    def table(name: str, time: str | None = None, day: str | None = None) -> pl.LazyFrame | None:
+        if not lake.holds(name):
+            return None
+        frame = lake.scan(name)
+        if time is None or day is None:
+            return frame
+        on = pl.col(time).dt.convert_time_zone(timezone).dt.date()
+        return frame.with_columns(on.alias(day)).filter(until.known(pl.col(day)))
+
+    lines = priced_lines(lake.scan("transactions"), table("products"), timezone, margin_rate)
+    known = lines.filter(until.known(pl.col("ordered_on")))
+    return remember(
+        History(
+            lines=known,
+            orders=orders(known),
+            margins=daily_margins(known),
+            columns=lake.columns("transactions"),
+            customers=table("customers"),
+            contacts=table("contacts", "contacted_at", "contacted_on"),
+            feedback=table("feedback", "occurred_at", "occurred_on"),
+        )
+    )
+
+
+def remember(history: History) -> History:
+    """Collect orders and margins once: every snapshot reads them."""
+    placed, margins = pl.collect_all([history.orders, history.margins.sort("customer_id", "ordered_on")])
+    return replace(history, orders=placed.lazy(), margins=margins.lazy())

@@ -1,0 +1,86 @@
+"""How a Delta table of sorted parts is written: whole files in the order given, switched in by one commit.
+
+Delta's own writer sorts rows by partition without keeping their order, so parts are written as Parquet files here
+and handed to Delta as a transaction. Files of a run that was killed before its commit belong to no version; a
+vacuum removes them.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+PART = "part"
+_ROW_GROUP = 250_000
+_KEEP_HOURS = 7 * 24
+
+
+def exists(table: Path) -> bool:
+    """Whether the folder holds a Delta table."""
+    return (table / "_delta_log").is_dir()
+
+
+def replace(
+    table: Path, frames: Iterable[tuple[str, pl.DataFrame]], schema: pl.Schema, only: str | None
+) -> None:
+    """Write parts and make them the table's content, in one commit.
+
+    Args:
+        table: folder of the Delta table; made when absent.
+        frames: part name and its rows in order; one frame is in memory at a time. `PART` is not in the frame.
+        schema: columns of the frames.
+        only: the one part that is replaced; None replaces them all.
+    """
+    from deltalake import DeltaTable, Schema
+    from deltalake.transaction import AddAction
+
+    now = time.time_ns() // 1_000_000
+    added = []
+    for part, frame in frames:
+        file = Path(f"{PART}={part}") / f"{uuid.uuid4()}.parquet"
+        (table / file).parent.mkdir(parents=True, exist_ok=True)
+        frame.select(schema.names()).write_parquet(
+            table / file, compression="zstd", row_group_size=_ROW_GROUP, statistics=True
+        )
+        stats = json.dumps({"numRecords": frame.height})
+        size = (table / file).stat().st_size
+        added.append(AddAction(file.as_posix(), size, {PART: part}, now, data_change=True, stats=stats))
+    stored = Schema.from_arrow(pl.DataFrame(schema={**schema, PART: pl.String()}).to_arrow().schema)
+    held = DeltaTable(table) if exists(table) else DeltaTable.create(table, stored, partition_by=[PART])
+    held.create_write_transaction(
+        added,
+        mode="overwrite",
+        schema=stored,
+        partition_by=[PART],
+        partition_filters=[(PART, "=", only)] if only else None,
+    )
+
+
+def counts(table: Path) -> dict[str, int]:
+    """Rows per part, from the table's log; no file is read."""
+    from deltalake import DeltaTable
+
+    if not exists(table):
+        return {}
+    files = pl.DataFrame(DeltaTable(table).get_add_actions(flatten=True))
+    counted = files.group_by(f"partition.{PART}").agg(pl.col("num_records").sum())
+    return dict(sorted(counted.rows()))
+
+
+def vacuum(table: Path, *, at_once: bool = False) -> int:
+    """Delete files that no version of the last week needs; returns how many.
+
+    Args:
+        table: folder of the Delta table.
+        at_once: keep nothing but the newest version (a person was erased).
+    """
+    from deltalake import DeltaTable
+
+    if not exists(table):
+        return 0
+    hours = 0 if at_once else _KEEP_HOURS
+    gone = DeltaTable(table).vacuum(retention_hours=hours, enforce_retention_duration=False, dry_run=False)
+    return len(gone)
