@@ -73,16 +73,28 @@ def holder(root: Path) -> Holder | None:
         return None if _lock(file) else _read(file)
 
 
+@contextmanager
+def turn(path: Path) -> Iterator[None]:
+    """Wait until this process alone holds the lock of a file, then run the block."""
+    with _file(path) as file:
+        while not _lock(file):
+            time.sleep(_PAUSE_SECONDS)
+        yield
+
+
 def _open(root: Path) -> IO[bytes]:
-    path = Workspace(root).lock
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "rb+")
+        return _file(Workspace(root).lock)
     except OSError as error:
         raise WinbackError(
             f"The workspace {root} cannot be written to: {error.strerror}. Give this user write access, "
             "or choose another folder with --set workspace=FOLDER."
         ) from None
+
+
+def _file(path: Path) -> IO[bytes]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "rb+")
 
 
 def _take(file: IO[bytes], root: Path) -> None:
