@@ -109,7 +109,7 @@ def _check_configured() -> None:
     if problem:
         raise WinbackError(
             f"{problem} Start it (prefect server start), or unset PREFECT_API_URL, in the environment or "
-            "with 'prefect config unset PREFECT_API_URL': then winback starts a server of its own for each run."
+            "with 'prefect config unset PREFECT_API_URL': winback then starts its own for each run."
         )
 
 

@@ -2,8 +2,8 @@
 
 Run as `python -m flows.server` by `flows.runtime`, which holds the other end of standard input: when that
 closes, for whatever reason, the server ends. It prints one line: `CONFIGURED` when a server is configured
-already, or its own address as soon as it answers. It writes to the database in the user's own Prefect home, so
-that `prefect server start` shows these runs later.
+already, or its own address as soon as it answers. It writes to the database in the user's own Prefect home,
+so that `prefect server start` shows these runs later.
 """
 
 import os
