@@ -1,7 +1,8 @@
 """Which positive parameters make the data most likely.
 
 One small maximiser for the models of attrition and of spend: quasi-Newton in the logarithms of the
-parameters, from fixed start values and within fixed bounds, so that the same data always give the same numbers.
+parameters, from fixed start values and within fixed bounds, so that the same data always give the same
+numbers.
 """
 
 from collections.abc import Callable
