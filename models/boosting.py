@@ -75,7 +75,7 @@ def grow(sample: Sample, recipe: Recipe, rounds: int) -> bytes:
     """Fit on all rows for a fixed number of rounds."""
     import xgboost as xgb
 
-    booster = xgb.train(_parameters(recipe), _quantiles(sample, recipe), rounds)
+    booster = xgb.train(_parameters(recipe), _quantiles(sample, recipe), num_boost_round=rounds)
     return bytes(booster.save_raw("ubj"))
 
 
@@ -130,7 +130,7 @@ def _stopped(taught: Sample, judged: Sample, recipe: Recipe) -> tuple[bytes, lis
     booster = xgb.train(
         _parameters(recipe),
         train,
-        recipe.options.rounds,
+        num_boost_round=recipe.options.rounds,
         evals=[(_quantiles(judged, recipe, like=train), "judged")],
         evals_result=history,
         callbacks=[xgb.callback.EarlyStopping(recipe.options.early_stopping, save_best=True)],

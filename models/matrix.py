@@ -12,12 +12,11 @@ import polars as pl
 
 from features.contracts import did_you_mean
 from features.errors import DataRefused
+from features.labels import margin_month
+from features.table import FACTS, KEYS
 
-KEY = ("as_of", "customer_id")
 LABELS = ("returned", "in_gap", "contacted", "weight", "window_margin")
-MONTH_PREFIX = "margin_month_"
-# Facts about a person that name a day or one product among thousands: shown to people, not learned from.
-_FACTS = ("last_purchase_on", "favourite_product", "next_purchase_on")
+_MONTHS = margin_month(0).rstrip("0")
 _MOST_CATEGORIES = 64
 
 
@@ -97,7 +96,7 @@ def _faults(frame: pl.DataFrame, contract: FeatureContract) -> list[str]:
 
 
 def _is_feature(name: str) -> bool:
-    return name not in (*KEY, *LABELS, *_FACTS) and not name.startswith(MONTH_PREFIX)
+    return name not in (*KEYS, *LABELS, *FACTS, "fold") and not name.startswith(_MONTHS)
 
 
 def _is_readable(dtype: pl.DataType) -> bool:

@@ -1,0 +1,152 @@
+"""What a raw score means as a probability, and how wrong that probability can be on average.
+
+A calibrator is learned on out-of-fold scores of the newest complete days. Two shapes compete by cross-fitted
+log loss: Platt (a line on the log-odds) and isotonic regression; isotonic must win clearly and needs many
+events, since it ties people that the score tells apart.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from models.metrics import Array, binned, log_loss
+
+_EDGE = 1e-6
+_ISOTONIC_EVENTS = 1000
+_ISOTONIC_GAIN = 1e-4
+_NEWTON_STEPS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrator:
+    """A monotone map from raw to calibrated probability, on the log-odds, with its error.
+
+    Attributes:
+        kind: platt or isotonic.
+        knots: log-odds of the raw score where the map is pinned.
+        values: calibrated log-odds there; straight lines between and beyond.
+        error_at: calibrated probabilities where the error was measured.
+        error: standard error of the mean outcome there, its bias included.
+        drift: log-odds by which an honest test in time was off as a whole.
+    """
+
+    kind: str
+    knots: tuple[float, ...]
+    values: tuple[float, ...]
+    error_at: tuple[float, ...] = ()
+    error: tuple[float, ...] = ()
+    drift: float = 0.0
+
+    def apply(self, raw: Array) -> Array:
+        """Calibrated probabilities."""
+        return expit(_line(logit(raw), self.knots, self.values))
+
+    def standard_error(self, p: Array) -> Array:
+        """Standard error of calibrated probabilities: of the calibration and of drift in time."""
+        own = np.interp(p, self.error_at, self.error) if self.error_at else np.zeros(len(p))
+        return np.sqrt(own**2 + (self.drift * p * (1 - p)) ** 2)
+
+    def with_drift(self, drift: float) -> "Calibrator":
+        """The same map, with the drift of an honest test."""
+        return replace(self, drift=drift)
+
+    def to_json(self) -> dict[str, Any]:
+        """The calibrator as JSON values."""
+        numbers = {name: list(getattr(self, name)) for name in ("knots", "values", "error_at", "error")}
+        return {"kind": self.kind, **numbers, "drift": self.drift}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The calibrator that `to_json` wrote."""
+        numbers = {name: tuple(content[name]) for name in ("knots", "values", "error_at", "error")}
+        return cls(kind=content["kind"], drift=content["drift"], **numbers)
+
+
+def calibrate(
+    raw: Array, event: Array, weight: Array, fold: npt.NDArray[np.int32], repeats: float
+) -> Calibrator:
+    """Choose and fit a calibrator on out-of-fold scores.
+
+    Args:
+        raw: out-of-fold scores, probabilities.
+        event: 0/1.
+        weight: of each row.
+        fold: customer fold of each row, for the choice.
+        repeats: rows per customer; the error counts customers, not rows.
+    """
+    shape = _choose(raw, event, weight, fold)
+    p = shape.apply(raw)
+    bins = binned(p, event, weight)
+    sampling = np.sqrt(bins["variance"] / np.maximum(bins["rows"] / repeats, 1))
+    error = np.maximum(np.abs(bins["observed"] - bins["predicted"]), sampling)
+    return replace(shape, error_at=_numbers(bins["predicted"]), error=_numbers(error))
+
+
+def logit(p: Array) -> Array:
+    """Log-odds, with 0 and 1 pulled in to stay finite."""
+    inside = np.clip(np.asarray(p, float), _EDGE, 1 - _EDGE)
+    return np.asarray(np.log(inside) - np.log1p(-inside), float)
+
+
+def expit(x: Array) -> Array:
+    """The probability of log-odds."""
+    return np.asarray(0.5 * (1 + np.tanh(np.asarray(x, float) / 2)), float)
+
+
+def _choose(raw: Array, event: Array, weight: Array, fold: npt.NDArray[np.int32]) -> Calibrator:
+    if min(event.sum(), (1 - event).sum()) < _ISOTONIC_EVENTS:
+        return _platt(raw, event, weight)
+    losses = []
+    for fit in (_platt, _isotonic):
+        p = np.zeros(len(raw))
+        for one in np.unique(fold):
+            held = fold == one
+            p[held] = fit(raw[~held], event[~held], weight[~held]).apply(raw[held])
+        losses.append(log_loss(event, p, weight))
+    best = _isotonic if losses[1] < losses[0] - _ISOTONIC_GAIN else _platt
+    return best(raw, event, weight)
+
+
+def _platt(raw: Array, event: Array, weight: Array) -> Calibrator:
+    """Logistic regression on the log-odds by Newton's method (Platt 1999), lightly held at the identity."""
+    x = np.column_stack([np.ones(len(raw)), logit(raw)])
+    beta = np.array([0.0, 1.0])
+    for _ in range(_NEWTON_STEPS):
+        p = expit(x @ beta)
+        slope = x.T @ (weight * (event - p)) - (beta - [0.0, 1.0])
+        curvature = (x * (weight * p * (1 - p))[:, None]).T @ x + np.eye(2)
+        step = np.linalg.solve(curvature, slope)
+        beta += step
+        if np.abs(step).max() < 1e-10:
+            break
+    knots = np.array([-1.0, 1.0])
+    return Calibrator("platt", _numbers(knots), _numbers(beta[0] + max(beta[1], 0.0) * knots))
+
+
+def _isotonic(raw: Array, event: Array, weight: Array) -> Calibrator:
+    """Isotonic regression; the map runs through the middles of its steps, so that it keeps rising."""
+    from sklearn.isotonic import IsotonicRegression
+
+    x = logit(raw)
+    steps = IsotonicRegression(y_min=0, y_max=1).fit_transform(x, event, sample_weight=weight)
+    levels, place = np.unique(steps, return_inverse=True)
+    mass = np.bincount(place, weight)
+    knots = np.bincount(place, weight * x) / mass
+    # A step of pure events or non-events is pulled in by half an event.
+    values = (levels * mass + 0.5 * levels.mean()) / (mass + 0.5)
+    return Calibrator("isotonic", _numbers(knots), _numbers(logit(np.maximum.accumulate(values))))
+
+
+def _line(x: Array, knots: tuple[float, ...], values: tuple[float, ...]) -> Array:
+    """Straight lines through the knots, and on with the slope of the outermost pair for two of them."""
+    if len(knots) == 2:
+        slope = (values[1] - values[0]) / (knots[1] - knots[0])
+        return np.asarray(values[0] + slope * (x - knots[0]), float)
+    return np.asarray(np.interp(x, knots, values), float)
+
+
+def _numbers(values: Array) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)

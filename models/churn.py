@@ -1,0 +1,102 @@
+"""How likely is each person to buy again in the outcome window, if nobody contacts them?
+
+One pooled model over many monthly days. Customer folds find the number of rounds, judged on the newest
+complete days; the out-of-fold predictions there calibrate; then one refit on everything.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from features.errors import DataRefused
+from models.boosting import Mask, Recipe, Sample, grow, predict, validate
+from models.calibration import Calibrator, calibrate
+from models.matrix import FeatureContract, to_matrix
+from models.metrics import Array
+from models.options import TrainOptions, XgbOptions
+from models.splits import customer_fold
+
+# The newest days that stop and calibrate: at least so many, and more until so many returns are among them.
+_NEWEST_DAYS = 3
+_NEWEST_RETURNS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class ChurnFit:
+    """A fitted model of p0.
+
+    Attributes:
+        raw: the trees, UBJSON.
+        calibrator: from their output to p0.
+        rounds: boosting rounds.
+        curve: cross-validated log loss after each round.
+        out_of_fold: calibrated p0 of every training row from the model that never saw its customer.
+        newest: which training rows are of the newest days.
+    """
+
+    raw: bytes
+    calibrator: Calibrator
+    rounds: int
+    curve: tuple[float, ...]
+    out_of_fold: Array
+    newest: Mask
+
+    def p0(self, matrix: pl.DataFrame) -> Array:
+        """P(net purchase in the outcome window), not contacted."""
+        return self.calibrator.apply(predict(self.raw, matrix))
+
+
+def learnable(training: pl.DataFrame) -> pl.DataFrame:
+    """Rows that say what happens without a contact, in the one order that fits are made in."""
+    untouched = ~pl.col("in_gap") & ~pl.col("contacted") & (pl.col("weight") > 0)
+    return training.filter(untouched).sort("as_of", "customer_id")
+
+
+def fit_churn(
+    rows: pl.DataFrame, contract: FeatureContract, xgb: XgbOptions, options: TrainOptions, seed: int
+) -> ChurnFit:
+    """Fit p0 on learnable rows.
+
+    Raises:
+        DataRefused: when too few customers came back, or too few stayed away, to learn from.
+    """
+    refuse_too_few(rows, options.min_positives)
+    sample = Sample(
+        to_matrix(rows, contract),
+        rows["returned"].cast(pl.Float64).to_numpy(),
+        rows["weight"].cast(pl.Float64).to_numpy(),
+        rows.select(customer_fold("customer_id", options.folds, seed)).to_series().to_numpy(),
+    )
+    newest = newest_rows(rows)
+    recipe = Recipe("binary:logistic", xgb, seed)
+    found = validate(sample, newest, recipe)
+    repeats = newest.sum() / rows.filter(pl.Series(newest))["customer_id"].n_unique()
+    calibrator = calibrate(
+        found.out_of_fold[newest], sample.label[newest], sample.weight[newest], sample.fold[newest], repeats
+    )
+    raw = grow(sample, recipe, found.rounds)
+    out_of_fold = calibrator.apply(found.out_of_fold)
+    return ChurnFit(raw, calibrator, found.rounds, found.curve, out_of_fold, newest)
+
+
+def newest_rows(rows: pl.DataFrame) -> Mask:
+    """Rows of the newest days: three, or more until a few hundred returns are among them."""
+    days = rows.group_by("as_of").agg(pl.col("returned").sum()).sort("as_of", descending=True)
+    enough = days["returned"].cum_sum() >= _NEWEST_RETURNS
+    count = max(_NEWEST_DAYS, int(enough.arg_max() or 0) + 1 if enough.any() else len(days))
+    return rows["as_of"].is_in(days["as_of"].head(count).implode()).to_numpy()
+
+
+def refuse_too_few(rows: pl.DataFrame, least: int) -> None:
+    """Refuse rows among which fewer customers than `least` came back, or stayed away."""
+    back = rows.filter("returned")["customer_id"].n_unique()
+    away = rows.filter(~pl.col("returned"))["customer_id"].n_unique()
+    if min(back, away) >= least:
+        return
+    what = f"{back} customers came back" if back < least else f"{away} customers stayed away"
+    days = f"{rows['as_of'].n_unique()} past days"
+    span = " from {} to {}".format(*rows.select(a=pl.min("as_of"), b=pl.max("as_of")).row(0))
+    raise DataRefused(
+        f"Only {what} in the outcome windows of {days}{span}, but learning needs {least} "
+        "(train.min_positives): lengthen the history or shorten churn.horizon_days."
+    )
