@@ -80,6 +80,12 @@ def share_of_lifetime(name: str, days: int) -> pl.Expr:
     return pl.when(whole > 0).then(pl.col(_named(name, days)) / whole).alias(f"{name}_share_{days}d")
 
 
+def discount_share() -> pl.Expr:
+    """Discount as a share of what would have been paid without it, over the lifetime."""
+    full = (pl.col("net_amount") + pl.col("discount_amount")).cast(pl.Float64)
+    return pl.when(full > 0).then(pl.col("discount_amount") / full).alias("discount_share")
+
+
 def _count(inside: pl.Expr) -> pl.Expr:
     return inside.sum().cast(pl.Int32)
 
