@@ -1,0 +1,128 @@
+"""How does a decision become files: whole or not at all, with the same bytes every time, never changed later?
+
+A list that is delivered (acknowledged) is immutable: the same list again does nothing; another one for the
+same day is refused unless a revision is asked for, which keeps the old one under `revisions/<list_id>/`.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from features.errors import DataRefused
+from flows.enrolments import Delivered, delivered
+from flows.workspace import publish_folder
+from models.decision import Decision
+from models.outputs import FREE_TEXT, Manifest, digits
+
+MANIFEST = "manifest.json"
+REVISIONS = "revisions"
+_FORMULA = r"^[=+\-@\t\r]"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a list lies and whether it is new.
+
+    Attributes:
+        folder: the list's folder.
+        list_id: its name.
+        status: `written`; `unchanged` when the same list was already delivered; `revised` when it replaced
+            another.
+    """
+
+    folder: Path
+    list_id: str
+    status: Literal["written", "unchanged", "revised"]
+
+
+def write_list(folder: Path, decision: Decision, manifest: Manifest, *, revision: bool = False) -> Written:
+    """Write the files of a list.
+
+    Args:
+        folder: the list's folder in the workspace; appears whole.
+        decision: the frames.
+        manifest: what the list was made of; its `files` are filled in here.
+        revision: whether a delivered list of the same day may be replaced.
+
+    Raises:
+        DataRefused: when another list for this day is delivered and no revision is asked for.
+    """
+    before = delivered(folder)
+    if before is not None and before.list_id == decision.list_id:
+        log.info("List %s of %s is delivered already; nothing to do.", before.list_id, decision.as_of)
+        return Written(folder, decision.list_id, "unchanged")
+    if before is not None and not revision:
+        raise DataRefused(_changed(before, decision))
+    with publish_folder(folder) as aside:
+        if before is not None:
+            _keep(folder, aside, before.list_id)
+        _write(aside, decision, manifest)
+    return Written(folder, decision.list_id, "written" if before is None else "revised")
+
+
+def write_parquet(frame: pl.DataFrame, path: Path) -> None:
+    """Write a frame so that the same rows give the same bytes."""
+    frame.write_parquet(
+        path, compression="zstd", compression_level=3, statistics=True, row_group_size=100_000
+    )
+
+
+def _changed(before: Delivered, decision: Decision) -> str:
+    return (
+        f"The list of {decision.as_of} is delivered (list {before.list_id}, acknowledged "
+        f"{before.acknowledged_on}), and config, model or data have changed since: they now give list "
+        f"{decision.list_id}. A delivered list is not changed. Take the old config and data, choose another "
+        "--as-of, or ask for a new revision (--revision): it voids the enrolments of the old one."
+    )
+
+
+def _keep(folder: Path, aside: Path, list_id: str) -> None:
+    """Put the old list, and older ones that it kept, under revisions/."""
+    if (folder / REVISIONS).exists():
+        shutil.copytree(folder / REVISIONS, aside / REVISIONS)
+    shutil.copytree(folder, aside / REVISIONS / list_id, ignore=shutil.ignore_patterns(REVISIONS))
+
+
+def _write(aside: Path, decision: Decision, manifest: Manifest) -> None:
+    winback = decision.winback
+    (aside / "winback.csv").write_text(_csv(winback, manifest.currency), encoding="utf-8", newline="")
+    (aside / "winback.jsonl").write_text(winback.write_ndjson(), encoding="utf-8", newline="")
+    for name, frame in (
+        ("winback", winback),
+        ("holdout", decision.holdout),
+        ("excluded", decision.excluded),
+    ):
+        write_parquet(frame, aside / f"{name}.parquet")
+    files = {path.name: _sha256(path) for path in sorted(aside.iterdir()) if path.is_file()}
+    content = manifest.model_copy(update={"files": files}).model_dump(mode="json")
+    (aside / MANIFEST).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _csv(frame: pl.DataFrame, currency: str) -> str:
+    """RFC 4180 with LF: every number with a fixed count of digits, free texts guarded against formulas."""
+    numbers = [
+        pl.col(name).cast(pl.Decimal(38, places)).cast(pl.String)
+        for name, places in digits(currency).items()
+        if name in frame.columns
+    ]
+    texts = [_guarded(name) for name in FREE_TEXT if name in frame.columns]
+    return frame.with_columns(*numbers, *texts).write_csv(line_terminator="\n", quote_style="necessary")
+
+
+def _guarded(column: str) -> pl.Expr:
+    """A text that a spreadsheet would take for a formula gets a leading apostrophe."""
+    text = pl.col(column)
+    return pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,212 @@
+"""Who is on tonight's list, who is held out, who is excluded and why?
+
+From predictions to frames ready to be written; everything here is pure and gives the same rows for the same
+input.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from features.errors import DataRefused
+from features.hashing import uniform
+from features.money import exponent
+from models.assignment import Arm, enrolment_ids, stratum
+from models.eligibility import BARRED, Known, Reason, barred, consent_note, permitted
+from models.options import ConsentOptions, ContactOptions, EffectOptions, ListOptions, OfferOptions
+from models.outputs import EXCLUDED, HOLDOUT, WINBACK, contact_by, rows
+from models.persons import persons
+from models.profit import appraise, best
+from models.reasons import with_reasons
+from models.selection import FINE, fine_cost, one_per_person, select, with_potential
+from models.tiers import with_tier
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a decision follows: sections of the config."""
+
+    offers: Sequence[OfferOptions]
+    effect: EffectOptions
+    contact: ContactOptions
+    consent: ConsentOptions
+    list: ListOptions
+    currency: str
+    value_months: int
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """Which list is made.
+
+    Attributes:
+        day: the day of the decision.
+        list_id: the name of the list (`models.assignment.list_id`).
+        model_version: version of the model in the registry.
+    """
+
+    day: date
+    list_id: str
+    model_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The three frames of a list in their final shape, and what they add up to."""
+
+    list_id: str
+    as_of: date
+    winback: pl.DataFrame
+    holdout: pl.DataFrame
+    excluded: pl.DataFrame
+    counts: Mapping[str, Any]
+    totals: Mapping[str, float]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Appraised:
+    """Everyone scored, with what each offer to them would earn.
+
+    Attributes:
+        people: predictions, facts, `value_tier`, `stratum` and the best offer's appraisal; sorted by
+        customer.
+        offers: the appraisal of every offer (`models.profit.APPRAISALS`).
+    """
+
+    people: pl.DataFrame
+    offers: pl.DataFrame
+
+
+def appraise_all(predictions: pl.DataFrame, facts: pl.DataFrame, rules: Rules) -> Appraised:
+    """Put a value on contacting each customer.
+
+    Args:
+        predictions: `models.profit.PREDICTIONS`, one row per customer.
+        facts: the feature frame of the same day.
+        rules: offers, effects, costs.
+
+    Raises:
+        DataRefused: when the two do not hold the same customers.
+    """
+    shared = [name for name in facts.columns if name in predictions.columns and name != "customer_id"]
+    people = predictions.join(facts.drop(shared), on="customer_id", validate="1:1")
+    if not people.height == predictions.height == facts.height:
+        raise DataRefused(
+            f"There are predictions for {predictions.height} customers and features for {facts.height}; "
+            f"{people.height} of them are the same. Make the features and the scores of the day again."
+        )
+    offers = appraise(people, rules.offers, rules.effect, rules.contact, rules.currency)
+    tiered = with_tier(people).with_columns(stratum())
+    top = best(offers, rules.list.salt)
+    return Appraised(tiered.join(top, on="customer_id", validate="1:1").sort("customer_id"), offers)
+
+
+def decide(appraised: Appraised, known: Known, rules: Rules, night: Night) -> Decision:
+    """Make the list of a day.
+
+    Args:
+        appraised: what `appraise_all` gives.
+        known: who may be contacted.
+        rules: thresholds, limits, shares.
+        night: which list this is.
+    """
+    who = persons(appraised.people["customer_id"], known.customers, known.identities)
+    people = _with_permitted_offer(
+        appraised, permitted(who, known, rules.consent, rules.offers), rules.list.salt
+    )
+    named = people.join(who, on="customer_id", how="left", validate="1:1")
+    judged = barred(named, who, known, night.day, include_lost=rules.list.include_lost)
+    unique = one_per_person(with_potential(judged, rules.list, rules.currency), rules.list.salt)
+    chosen = select(unique, rules.list, rules.currency, night.day, night.list_id)
+    return _decision(chosen, rules, known, night)
+
+
+def _with_permitted_offer(appraised: Appraised, allowed: pl.DataFrame, salt: str) -> pl.DataFrame:
+    """Everyone with the best offer they may be made: a safe and profitable one, else a safe one, else any.
+
+    Those who may be made none keep the best one: it says what they would have been worth.
+    """
+    offers = appraised.offers.join(allowed, on=["customer_id", "channel"], how="semi")
+    safe = offers.filter(~pl.col("harmful"))
+    profitable = safe.filter(pl.col("expected_incremental_profit_low") > 0)
+    ranked = [best(some, salt) for some in (profitable, safe, offers, appraised.offers)]
+    first = pl.concat(ranked).unique("customer_id", keep="first", maintain_order=True)
+    people = appraised.people.drop([name for name in first.columns if name != "customer_id"])
+    may = allowed.select("customer_id").unique().with_columns(permitted=pl.lit(value=True))
+    return (
+        people.join(first, on="customer_id", validate="1:1")
+        .join(may, on="customer_id", how="left")
+        .with_columns(pl.col("permitted").fill_null(value=False))
+    )
+
+
+def _decision(chosen: pl.DataFrame, rules: Rules, known: Known, night: Night) -> Decision:
+    contacted = pl.col("arm").is_in([Arm.TREATMENT, Arm.EXPLORE])
+    listed = _ranked(chosen.filter(contacted), rules.list.salt)
+    held = chosen.filter(pl.col("arm").is_in([Arm.CONTROL, Arm.UNIVERSAL]))
+    left = chosen.filter(pl.col("arm").is_null())
+    fixed: dict[str, str | date] = {
+        "list_id": night.list_id,
+        "as_of": night.day,
+        "model_version": night.model_version,
+        "contact_by": contact_by(night.day, rules.list.contact_within_days),
+    }
+    salt, currency = rules.list.salt, rules.currency
+    told = with_reasons(_enrolled(listed, night.list_id, salt), currency, rules.value_months)
+    winback = rows(told.with_columns(cause=pl.lit(None, pl.String)), WINBACK, currency, fixed)
+    note = consent_note(known, rules.consent)
+    return Decision(
+        night.list_id,
+        night.day,
+        winback,
+        rows(_enrolled(held, night.list_id, salt), HOLDOUT, currency, fixed),
+        rows(left, EXCLUDED, currency, fixed),
+        _counts(chosen),
+        _totals(listed, currency),
+        () if note is None else (note,),
+    )
+
+
+def _ranked(contacted: pl.DataFrame, salt: str) -> pl.DataFrame:
+    eip = pl.col("expected_incremental_profit")
+    ranked = contacted.sort(-eip, uniform("person_id", f"{salt}|rank"), "customer_id")
+    return ranked.with_row_index("rank", offset=1)
+
+
+def _enrolled(people: pl.DataFrame, list_id: str, salt: str) -> pl.DataFrame:
+    ids = enrolment_ids(people["person_id"].to_list(), list_id, salt)
+    return people.with_columns(enrolment_id=pl.Series(ids, dtype=pl.String))
+
+
+def _counts(chosen: pl.DataFrame) -> dict[str, Any]:
+    """Scored = listed + held_out + excluded; eligible = scored - those barred."""
+    arms, reasons = (
+        dict(chosen[column].drop_nulls().value_counts().sort(column).iter_rows())
+        for column in ("arm", "reason")
+    )
+    listed = {arm: arms.get(arm, 0) for arm in (Arm.TREATMENT, Arm.EXPLORE)}
+    held = {arm: arms.get(arm, 0) for arm in (Arm.CONTROL, Arm.UNIVERSAL)}
+    return {
+        "scored": chosen.height,
+        "eligible": chosen.height - sum(reasons.get(reason, 0) for reason in BARRED),
+        "listed": sum(listed.values()),
+        "held_out": sum(held.values()),
+        "excluded": sum(reasons.values()),
+        "by_arm": {str(arm): count for arm, count in (listed | held).items()},
+        "excluded_by_reason": {str(reason): reasons.get(reason, 0) for reason in Reason},
+    }
+
+
+def _totals(listed: pl.DataFrame, currency: str) -> dict[str, float]:
+    """What contacting the list is expected to cost and to add, major units; sums of integers."""
+    digits, unit = exponent(currency), 10 ** exponent(currency)
+    cost = listed.select(fine_cost().sum()).item()
+    profit = listed.select(pl.col("expected_incremental_profit").round().cast(pl.Int64).sum()).item()
+    return {
+        "expected_cost": round(cost / FINE / unit, digits),
+        "expected_profit": round(profit / unit, digits),
+    }

@@ -1,0 +1,65 @@
+"""How valuable is a customer: gold, silver or bronze, from what they will bring *and* how they buy?
+
+Never from money alone: the biggest spenders are often not loyal.
+"""
+
+from enum import StrEnum
+
+import polars as pl
+
+
+class Tier(StrEnum):
+    """Value tier."""
+
+    GOLD = "gold"
+    SILVER = "silver"
+    BRONZE = "bronze"
+
+
+# Shares of customers from the top that earn two points and one point for value.
+_TOP, _UPPER = 0.2, 0.5
+_REGULAR_DAYS = 3
+_BROAD_CATEGORIES = 2
+_BROAD_PRODUCTS = 3
+
+
+def with_tier(people: pl.DataFrame) -> pl.DataFrame:
+    """Add `value_tier`.
+
+    Value gives 0 to 2 points: expected margin over the value horizon (`value_if_not_returned + p0 *
+    value_if_returned`), two for the top fifth, one for the top half, none when it is not positive. Habit
+    gives 0 to 2
+    points: one for a rhythm (bought on at least 3 days), one for breadth (at least 2 categories, or 3
+    products). Three points make gold, two silver, fewer bronze: neither side reaches gold without the
+    other.
+
+    Args:
+        people: `p0`, `value_if_returned`, `value_if_not_returned`; `active_days`, `categories` and
+            `products_bought` where known.
+    """
+    worth = pl.col("value_if_not_returned") + pl.col("p0") * pl.col("value_if_returned")
+    value = pl.sum_horizontal(
+        (worth > 0) & (worth > worth.quantile(1 - share, "lower")) for share in (_TOP, _UPPER)
+    )
+    points = value.cast(pl.Int8) + _habit(people)
+    tier = (
+        pl.when(points >= 3)
+        .then(pl.lit(str(Tier.GOLD)))
+        .when(points == 2)
+        .then(pl.lit(str(Tier.SILVER)))
+        .otherwise(pl.lit(str(Tier.BRONZE)))
+    )
+    return people.with_columns(value_tier=tier)
+
+
+def _habit(people: pl.DataFrame) -> pl.Expr:
+    regular = _at_least(people, "active_days", _REGULAR_DAYS)
+    categories = _at_least(people, "categories", _BROAD_CATEGORIES)
+    products = _at_least(people, "products_bought", _BROAD_PRODUCTS)
+    return regular.cast(pl.Int8) + (categories | products).cast(pl.Int8)
+
+
+def _at_least(people: pl.DataFrame, column: str, count: int) -> pl.Expr:
+    if column not in people.columns:
+        return pl.lit(value=False)
+    return (pl.col(column) >= count).fill_null(value=False)
