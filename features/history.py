@@ -34,6 +34,10 @@ class History:
     contacts: pl.LazyFrame | None = None
     feedback: pl.LazyFrame | None = None
 
+    def with_contacts(self, contacts: pl.LazyFrame) -> "History":
+        """The same history with these contacts: customer_id, contacted_on, arm, assignment_probability."""
+        return replace(self, contacts=contacts)
+
     def first_day(self) -> date | None:
         """The day of the first order, or None without orders."""
         day: date | None = self.orders.select(pl.col("ordered_on").min()).collect().item()

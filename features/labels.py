@@ -45,7 +45,9 @@ def labels(
         **{margin_month(k): _month_margin(as_of, k, known_until) for k in months},
     )
     joined = people.join(outcome, on="customer_id", how="left").join(earned, on="customer_id", how="left")
-    touched = joined if contacts is None else joined.join(_touched(contacts, as_of), on="customer_id", how="left")
+    touched = (
+        joined if contacts is None else joined.join(_touched(contacts, as_of), on="customer_id", how="left")
+    )
     if contacts is None:
         touched = touched.with_columns(contacted=pl.lit(value=False), weight=pl.lit(1.0))
     complete = [margin_month(k) for k in months if as_of.month(k)[1] <= known_until.day]
@@ -80,4 +82,6 @@ def _touched(contacts: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
     near = contacts.filter(as_of.touching(pl.col("contacted_on")))
     reached = pl.col("arm").is_in(CONTACTED_ARMS)
     chance = pl.col("assignment_probability").filter(~reached)
-    return near.group_by("customer_id").agg(contacted=reached.any(), weight=(1.0 / chance).max().clip(1.0, 100.0))
+    return near.group_by("customer_id").agg(
+        contacted=reached.any(), weight=(1.0 / chance).max().clip(1.0, 100.0)
+    )

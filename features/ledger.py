@@ -69,6 +69,11 @@ def receipts(lake: Path) -> pl.DataFrame:
     return pl.read_delta(str(folder)).select(_SCHEMA.names()).sort("seq")
 
 
+def last_seq(lake: Path) -> int:
+    """Number of the newest delivery; 0 when there is none."""
+    return int(receipts(lake)["seq"].max() or 0)  # type: ignore[arg-type]  # an integer column
+
+
 def live(lake: Path, table: str | None = None) -> pl.DataFrame:
     """Deliveries whose rows count: the latest of each name."""
     found = receipts(lake)

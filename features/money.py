@@ -38,7 +38,9 @@ def minor(amount: float, currency: str) -> int:
     return round(amount * 10 ** exponent(currency))
 
 
-def converted(currency: str, rates: pl.LazyFrame | None, frame: pl.LazyFrame, columns: list[str]) -> pl.LazyFrame:
+def converted(
+    currency: str, rates: pl.LazyFrame | None, frame: pl.LazyFrame, columns: list[str]
+) -> pl.LazyFrame:
     """Money columns of a frame in the reporting currency.
 
     Args:
@@ -55,7 +57,9 @@ def converted(currency: str, rates: pl.LazyFrame | None, frame: pl.LazyFrame, co
         return frame.with_columns(fx_missing=foreign)
     ordered = frame.with_row_index("_row").sort("ordered_on", "_row")
     known = rates.select("date", "currency", fx_rate="rate").sort("date", "currency")
-    joined = ordered.join_asof(known, left_on="ordered_on", right_on="date", by="currency", check_sortedness=False)
+    joined = ordered.join_asof(
+        known, left_on="ordered_on", right_on="date", by="currency", check_sortedness=False
+    )
     rate = pl.when(foreign).then(pl.col("fx_rate")).otherwise(1.0)
     return (
         joined.with_columns(

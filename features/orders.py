@@ -91,7 +91,9 @@ def _returned(lines: pl.LazyFrame, sales: pl.LazyFrame) -> pl.LazyFrame:
         .rename({"held_by": "target"})
     )
     columns = ["customer_id", "target", "ordered_at", "returned_on", "amount", "order_id"]
-    resolved = pl.concat([named.filter(pl.col("target").is_not_null()).select(columns), unnamed.select(columns)])
+    resolved = pl.concat(
+        [named.filter(pl.col("target").is_not_null()).select(columns), unnamed.select(columns)]
+    )
     # Several returns on one day are one step, so that their order within the day cannot matter.
     daily = (
         resolved.filter(pl.col("target").is_not_null())
@@ -99,6 +101,4 @@ def _returned(lines: pl.LazyFrame, sales: pl.LazyFrame) -> pl.LazyFrame:
         .agg(pl.col("amount").sum())
         .sort("customer_id", "order_id", "on")
     )
-    return daily.select(
-        *_ORDER, returned_on="on", returned_so_far=pl.col("amount").cum_sum().over(_ORDER)
-    )
+    return daily.select(*_ORDER, returned_on="on", returned_so_far=pl.col("amount").cum_sum().over(_ORDER))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from features.pricing import ERASED
 from features.sources import Delivery
 
 QUARANTINED = pl.Schema(
@@ -13,25 +14,23 @@ QUARANTINED = pl.Schema(
 _DAY = 86_400
 
 
-def as_quarantined(bad: pl.DataFrame, raw: pl.DataFrame, delivery: Delivery) -> pl.DataFrame:
+def rejected(bad: pl.DataFrame, raw: pl.DataFrame, delivery: Delivery) -> pl.DataFrame:
     """Rows to set aside, with their text as delivered.
 
     Args:
-        bad: mapped rows with `fault` and `raw`.
+        bad: judged rows with `rule`, `raw` and `source_line`.
         raw: the chunk they were read from.
         delivery: where it came from.
     """
-    cells = [c for c in raw.columns if c not in ("source_line", "fault", "raw")]
-    text = raw.select("source_line", text=pl.struct(cells).struct.json_encode()) if cells else None
-    joined = bad if text is None else bad.join(text, on="source_line", how="left", maintain_order="left")
-    row = pl.col("raw") if text is None else pl.coalesce("raw", "text")
-    erased = pl.col("fault") == "erased"
+    cells = [column for column in raw.columns if column not in ("source_line", "fault", "raw")]
+    text = raw.select("source_line", text=pl.struct(cells).struct.json_encode())
+    joined = bad.join(text, on="source_line", how="left", maintain_order="left")
     return joined.select(
-        rule="fault",
+        "rule",
+        "source_line",
         source_file=pl.lit(delivery.name),
-        source_line="source_line",
-        row=pl.when(~erased).then(row),
-    )
+        row=pl.when(pl.col("rule") != ERASED).then(pl.coalesce("raw", "text")),
+    ).select(QUARANTINED.names())
 
 
 def set_aside(bad: Path, folder: Path, delivery: Delivery) -> None:

@@ -1,0 +1,112 @@
+"""How a run's config becomes the objects it works with: workspace, lake, gate, sources, history."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from features.asof import AsOf
+from features.history import History, read_history
+from features.lake import Lake
+from features.options import SourceOptions
+from features.pricing import Shop
+from features.quality import Gate, Suite, load_suite
+from flows.enrolments import read_enrolments
+from flows.forgotten import read_forgotten
+from flows.settings import Settings, load, secret
+from flows.workspace import Workspace
+from models.eligibility import Known
+from models.tracking import Store, store_of
+
+
+def workspace(settings: Settings) -> Workspace:
+    """The folders of this config."""
+    return Workspace(settings.root)
+
+
+def lake(settings: Settings) -> Lake:
+    """The tables of this config's workspace."""
+    return Lake(workspace(settings).lake, settings.lake.buckets)
+
+
+def shop(settings: Settings) -> Shop:
+    """What reading needs to know of the shop."""
+    return Shop(settings.timezone, settings.currency, read_forgotten(settings.root))
+
+
+def sources(settings: Settings) -> dict[str, SourceOptions]:
+    """The sources with their secrets put in."""
+    return {
+        name: source if source.uri is None else source.model_copy(update={"uri": secret(source.uri)})
+        for name, source in settings.sources.items()
+    }
+
+
+def store(settings: Settings) -> Store:
+    """Where models are tracked, secrets put in."""
+    uri = settings.mlflow.tracking_uri
+    options = settings.mlflow.model_copy(update={"tracking_uri": secret(uri) if uri else None})
+    return store_of(options, settings.root)
+
+
+@contextmanager
+def gate(settings: Settings, run: str) -> Iterator[Gate]:
+    """The quality gate of one run; its Data Docs are published at the end, come what may."""
+    with Gate(workspace(settings).quality, settings.quality, run=run) as opened:
+        yield opened
+
+
+def suite(settings: Settings, name: str, today: date | None = None) -> Suite:
+    """A suite, the user's own before the built-in one."""
+    own = settings.quality.suites
+    return load_suite(name, Path(own) if own else None, today=today)
+
+
+def last_complete_day(settings: Settings) -> str:
+    """Yesterday, in the shop's time zone."""
+    return (datetime.now(settings.zone).date() - timedelta(days=1)).isoformat()
+
+
+def opened(config: str, overrides: list[str], as_of: str | None) -> tuple[Settings, AsOf]:
+    """The settings of a run and the windows of its day; without a day, the last complete one."""
+    settings = load(config, overrides)
+    return settings, settings.as_of(as_of or last_complete_day(settings))
+
+
+def history(settings: Settings, as_of: AsOf) -> History:
+    """Everything known at the end of a day, the own earlier lists among the contacts."""
+    rate = settings.value.margin_rate
+    known = read_history(lake(settings), settings.timezone, rate, as_of)
+    own = own_contacts(settings, as_of)
+    if own is None:
+        return known
+    frames = [own] if known.contacts is None else [known.contacts.select(own.collect_schema().names()), own]
+    return known.with_contacts(pl.concat(frames))
+
+
+def own_contacts(settings: Settings, as_of: AsOf) -> pl.LazyFrame | None:
+    """People of our own earlier lists that were delivered, in the shape of the contacts table; or None."""
+    enrolled = read_enrolments(workspace(settings).root / "lists", as_of.day)
+    delivered = enrolled.filter(pl.col("acknowledged_on") <= as_of.day)
+    if delivered.is_empty():
+        return None
+    return delivered.lazy().select(
+        "customer_id", "arm", "assignment_probability", contacted_on="acknowledged_on"
+    )
+
+
+def known_people(settings: Settings, as_of: AsOf) -> Known:
+    """Who may be contacted, as the lake says it now."""
+    held = lake(settings)
+
+    def table(name: str) -> pl.DataFrame | None:
+        return held.scan(name).collect() if held.holds(name) else None
+
+    return Known(
+        customers=table("customers"),
+        identities=table("identities"),
+        suppressions=table("suppressions"),
+        enrolments=read_enrolments(workspace(settings).root / "lists", as_of.day),
+    )
