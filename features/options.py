@@ -160,6 +160,9 @@ class QualityOptions(Section):
     max_stage_jump: Share = Field(
         default=0.15, description="jump of a stage's share of customers since the last night that stops"
     )
+    max_list_growth: float = Field(
+        default=3.0, ge=1, description="length of the list against the longest one before; above stops"
+    )
 
 
 class ChurnOptions(Section):

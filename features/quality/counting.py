@@ -1,0 +1,109 @@
+"""Which rows break a rule, counted exactly: Polars expressions for one pass over all rows, in chunks."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+import polars as pl
+
+from features.quality.suites import Suite
+
+BROKEN_ROWS = "broken_rows"
+FAULT = "fault"
+
+
+def first_broken_rule(suite: Suite, columns: Collection[str]) -> pl.Expr:
+    """Id of the first rule for which a row is to be set aside, or null.
+
+    Args:
+        suite: rules over rows; those on absent columns are skipped.
+        columns: the columns that are there.
+    """
+    rules = [rule for rule in suite.applicable(columns) if rule.rows == "quarantine"]
+    if not rules:
+        return pl.lit(None, pl.String).alias("rule")
+    return pl.coalesce(pl.when(rule.broken()).then(pl.lit(rule.id)) for rule in rules).alias("rule")
+
+
+def count_broken(suite: Suite, columns: Collection[str]) -> list[pl.Expr]:
+    """Per rule id the number of rows that break it, and `broken_rows`, those to be set aside, each once.
+
+    The counts of chunks add up, except those of rules over several rows (uniqueness), which need the whole.
+    """
+    broken = first_broken_rule(suite, columns).is_not_null().sum().alias(BROKEN_ROWS)
+    return [*(rule.broken().sum().alias(rule.id) for rule in suite.applicable(columns)), broken]
+
+
+class Tally:
+    """What a delivery adds up to, chunk by chunk: counts, faults, a bounded sample, a few broken rows.
+
+    Rows with a `fault` (of the reader or the mapping) have no values to judge: they count under that name.
+    The sample is every k-th judged row, k doubling as rows come in, so it is spread evenly and repeatable.
+
+    Attributes:
+        rows: rows seen, with or without fault.
+        counts: rule id -> rows that break it; and `broken_rows`.
+        faults: fault -> rows.
+    """
+
+    def __init__(self, suite: Suite, *, sample_rows: int, keys_shown: int) -> None:
+        self.suite = suite
+        self.rows = 0
+        self._judged = 0
+        self._counts: Counter[str] = Counter()
+        self._faults: Counter[str] = Counter()
+        self._limit, self._keys_shown = sample_rows, keys_shown
+        self._step = 1
+        self._kept: list[pl.DataFrame] = []
+        self._failing: dict[str, list[pl.DataFrame]] = {}
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Rule id -> rows that break it, and `broken_rows`."""
+        return self._counts
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """Fault of the reader or the mapping -> rows."""
+        return self._faults
+
+    @property
+    def sample(self) -> pl.DataFrame:
+        """At most `sample_rows` of the judged rows."""
+        return pl.concat([part.drop("_at") for part in self._kept]) if self._kept else pl.DataFrame()
+
+    @property
+    def failing(self) -> pl.DataFrame:
+        """The first rows that break each rule, `keys_shown` per rule."""
+        parts = [part for found in self._failing.values() for part in found]
+        return pl.concat(parts).unique(maintain_order=True) if parts else pl.DataFrame()
+
+    def add(self, chunk: pl.DataFrame) -> pl.DataFrame:
+        """Count a chunk, and give it back with `rule`: its fault, else the first broken rule, else null."""
+        fault = pl.col(FAULT) if FAULT in chunk.columns else pl.lit(None, pl.String)
+        judged = chunk.filter(fault.is_null())
+        self.rows += chunk.height
+        if FAULT in chunk.columns:
+            faults = chunk.filter(fault.is_not_null()).group_by(FAULT).len().sort(FAULT)
+            self._faults.update(dict(faults.iter_rows()))
+        self._count(judged)
+        self._sample(judged)
+        return chunk.with_columns(
+            pl.coalesce(fault, first_broken_rule(self.suite, chunk.columns)).alias("rule")
+        )
+
+    def _count(self, judged: pl.DataFrame) -> None:
+        counts = judged.select(count_broken(self.suite, judged.columns)).row(0, named=True)
+        self._counts.update(counts)
+        for rule in self.suite.applicable(judged.columns):
+            found = self._failing.setdefault(rule.id, [])
+            room = self._keys_shown - sum(part.height for part in found)
+            if counts[rule.id] and room > 0:
+                found.append(judged.lazy().filter(rule.broken()).head(room).collect())
+
+    def _sample(self, judged: pl.DataFrame) -> None:
+        numbered = judged.with_columns(_at=pl.int_range(pl.len(), dtype=pl.Int64) + self._judged)
+        self._judged += judged.height
+        self._kept.append(numbered.filter(pl.col("_at") % self._step == 0))
+        while sum(part.height for part in self._kept) > self._limit:
+            self._step *= 2
+            self._kept = [part.filter(pl.col("_at") % self._step == 0) for part in self._kept]
