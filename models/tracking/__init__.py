@@ -1,0 +1,39 @@
+"""The memory of trainings and models. The only home of MLflow."""
+
+from models.tracking.record import (
+    BOOSTER,
+    BUNDLE,
+    CALIBRATION,
+    DECILES,
+    GAIN,
+    MODEL,
+    RegisteredModel,
+    TrainingRecord,
+    code_commit,
+    find_training,
+    record_training,
+)
+from models.tracking.registry import CHALLENGER, CHAMPION, Champion, champion, promote
+from models.tracking.store import Store, store_of, store_uri
+
+__all__ = [
+    "BOOSTER",
+    "BUNDLE",
+    "CALIBRATION",
+    "CHALLENGER",
+    "CHAMPION",
+    "DECILES",
+    "GAIN",
+    "MODEL",
+    "Champion",
+    "RegisteredModel",
+    "Store",
+    "TrainingRecord",
+    "champion",
+    "code_commit",
+    "find_training",
+    "promote",
+    "record_training",
+    "store_of",
+    "store_uri",
+]
