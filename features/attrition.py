@@ -98,6 +98,8 @@ def fit(summary: pl.DataFrame, model: Model = "mbg") -> AttritionParameters | No
         return None
     # Ages as the unit of time: the search sees the same numbers whatever the length of a shop's history.
     unit = float(groups["age_sum"].sum()) / customers
+    if unit == 0:
+        return None
     best = maximise(_likelihood(groups, unit, model), START, BOUNDS)
     if best is None:
         return None

@@ -2,8 +2,8 @@
 
 A gap is the number of days between two consecutive order days of one customer. `with_gaps` finds them; every
 other function is an expression for `group_by("customer_id").agg(...)` over its rows up to the `as_of`. A gap
-looks back only, so rows after the `as_of` change nothing once they are left out. Sums are sums of integers and
-exact: the order of rows cannot reach a result.
+looks back only, so rows after the `as_of` change nothing once they are left out. Sums are sums of integers:
+the order of rows cannot reach a result.
 """
 
 import math

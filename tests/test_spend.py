@@ -1,0 +1,179 @@
+"""The value of a typical order: published numbers, simulation and laws."""
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features import spend
+from features.spend import SpendParameters, expected_order_amount, fit, summarise
+
+CDNOW = Path(__file__).parents[1].parent / "shared" / "data" / "cdnow" / "CDNOW_master.txt"
+# Fader and Hardie (2013), repeat purchases of the CDNOW sample; gamma in dollars there, in cents here.
+PUBLISHED = SpendParameters(6.25, 3.74, 1544.0, 0.0, 946, 0, converged=True)
+
+
+def simulated(customers: int) -> pl.DataFrame:
+    rng = np.random.default_rng(5)
+    orders = rng.geometric(0.3, customers)
+    scale = rng.gamma(PUBLISHED.q, 1 / PUBLISHED.gamma, customers)
+    amount = rng.gamma(PUBLISHED.p * orders) / scale
+    return pl.DataFrame(
+        {
+            "customer_id": np.arange(customers).astype(str),
+            "spend_orders": orders,
+            "spend_amount": amount.round().astype(np.int64) + 1,
+        }
+    )
+
+
+def one(orders: int, amount: int) -> pl.DataFrame:
+    return pl.DataFrame({"customer_id": ["a"], "spend_orders": [orders], "spend_amount": [amount]})
+
+
+def test_a_summary_takes_positive_orders_that_are_known():
+    orders = pl.LazyFrame(
+        {
+            "customer_id": ["a", "a", "a", "a", "b"],
+            "ordered_on": [date(2024, 1, day) for day in (1, 2, 3, 9, 1)],
+            "net_amount": [1000, 500, -200, 7000, 0],
+        }
+    )
+    assert summarise(orders, date(2024, 1, 8)).collect().rows() == [("a", 2, 1500)]
+
+
+def test_the_expected_order_lies_between_the_shops_mean_and_the_own():
+    shop = PUBLISHED.p * PUBLISHED.gamma / (PUBLISHED.q - 1)
+    few = expected_order_amount(PUBLISHED, one(1, 9000))["expected_order_amount"].item()
+    many = expected_order_amount(PUBLISHED, one(10, 90_000))["expected_order_amount"].item()
+    assert shop < few < many < 9000
+
+
+def test_the_expected_order_is_that_of_brute_force_integration():
+    # Two orders that sum to 9000: gamma prior of the scale times the gamma likelihood of the sum, on a grid.
+    scale = np.exp(np.linspace(-30, 5, 20_000))
+    shape = 2 * PUBLISHED.p
+    log_weight = (PUBLISHED.q + shape) * np.log(scale) - (PUBLISHED.gamma + 9000) * scale
+    weight = np.exp(log_weight - log_weight.max())
+    mean = (weight * PUBLISHED.p / scale).sum() / weight.sum()
+    assert expected_order_amount(PUBLISHED, one(2, 9000))["expected_order_amount"].item() == pytest.approx(
+        mean
+    )
+
+
+def test_a_simulated_shop_is_recovered():
+    found = fit(simulated(20_000))
+    assert found is not None
+    assert found.converged
+    assert (found.p, found.q, found.gamma) == pytest.approx((6.25, 3.74, 1544.0), rel=0.1)
+
+
+def test_the_slope_is_that_of_the_likelihood():
+    from scipy.optimize import approx_fprime
+
+    likelihood = spend._likelihood(spend._groups(simulated(500)), 3500.0)
+    at = np.array([3.1, 1.7, 0.6])
+    slope = approx_fprime(at, lambda values: likelihood(values)[0], 1e-7)
+    assert likelihood(at)[1] == pytest.approx(slope, abs=1e-5)
+
+
+def test_the_likelihood_is_the_papers_summed_over_customers():
+    from scipy.special import betaln
+
+    shop = simulated(500)
+    found = fit(shop)
+    assert found is not None
+    n, total = shop["spend_orders"].to_numpy(), shop["spend_amount"].to_numpy()
+    p, q, gamma, mean = found.p, found.q, found.gamma, total / n
+    logs = q * np.log(gamma) + (p * n - 1) * np.log(mean) + p * n * np.log(n)
+    logs -= betaln(p * n, q) + (p * n + q) * np.log(gamma + total)
+    assert found.log_likelihood == pytest.approx(logs.sum(), rel=1e-9)
+
+
+def test_another_currency_scales_gamma_alone():
+    shop = simulated(2000)
+    cents, yen = fit(shop), fit(shop.with_columns(pl.col("spend_amount") * 150))
+    assert cents is not None
+    assert yen is not None
+    assert yen.gamma == pytest.approx(150 * cents.gamma, rel=1e-3)
+    assert (yen.p, yen.q) == pytest.approx((cents.p, cents.q), rel=1e-3)
+
+
+def test_the_order_of_customers_changes_no_bit():
+    shop = simulated(2000)
+    assert fit(shop) == fit(shop.sample(fraction=1, shuffle=True, seed=3))
+
+
+def test_wider_bins_change_the_parameters_little(monkeypatch: pytest.MonkeyPatch):
+    shop = simulated(5000)
+    exact = fit(shop)
+    monkeypatch.setattr(spend, "MAX_GROUPS", 1000)
+    binned = fit(shop)
+    assert exact is not None
+    assert binned is not None
+    assert (binned.p, binned.q, binned.gamma) == pytest.approx((exact.p, exact.q, exact.gamma), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "shop",
+    [one(1, 500).clear(), pl.concat([one(2, 500)] * 49), pl.concat([one(2, -500)] * 100)],
+    ids=["nobody", "too few", "nothing positive"],
+)
+def test_a_shop_that_tells_too_little_has_no_parameters_and_null_amounts(shop: pl.DataFrame):
+    assert fit(shop) is None
+    assert expected_order_amount(None, shop).schema == {
+        "customer_id": pl.String,
+        "expected_order_amount": pl.Float64,
+    }
+    assert expected_order_amount(None, shop)["expected_order_amount"].null_count() == shop.height
+
+
+def test_a_shop_with_one_price_ends_in_that_price_or_none():
+    shop = pl.concat([one(n, n * 999) for n in (1, 2, 3, 4)] * 100)
+    amounts = expected_order_amount(fit(shop), shop)["expected_order_amount"]
+    assert amounts.is_null().all() or amounts.to_list() == pytest.approx([999] * 400, rel=0.02)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.floats(1e-3, 1e4),
+    st.floats(1e-3, 1e4),
+    st.floats(1e-2, 1e9),
+    st.integers(0, 10_000),
+    st.integers(0, 10**12),
+)
+def test_the_expected_order_is_positive_and_finite_or_null(
+    p: float, above_one: float, gamma: float, orders: int, amount: int
+):
+    parameters = replace(PUBLISHED, p=p, q=1 + above_one, gamma=gamma)
+    value = expected_order_amount(parameters, one(orders, amount))["expected_order_amount"].item()
+    if orders and amount:
+        assert 0 < value < np.inf
+    else:
+        assert value is None
+
+
+@pytest.mark.real_data
+def test_repeat_orders_of_cdnow_give_nearly_the_published_parameters():
+    # Published for a tenth of this cohort: p 6.25, q 3.74, gamma 15.44 dollars, mean 35 dollars.
+    if not CDNOW.exists():
+        pytest.skip("the CDNOW file is not beside the project (../shared/data)")
+    rows = [line.split() for line in CDNOW.read_text(encoding="utf-8").splitlines()[1:]]
+    days = (
+        pl.DataFrame(
+            [(customer, day, round(float(dollars) * 100)) for customer, day, _, dollars in rows],
+            schema=["customer_id", "day", "net_amount"],
+            orient="row",
+        )
+        .group_by("customer_id", pl.col("day").str.to_date("%Y%m%d").alias("ordered_on"))
+        .agg(pl.col("net_amount").sum())
+    )
+    repeats = days.filter(pl.col("ordered_on") > pl.col("ordered_on").min().over("customer_id"))
+    found = fit(summarise(repeats.lazy(), date(1997, 9, 30)).collect())
+    assert found is not None
+    assert (found.p, found.q, found.gamma) == pytest.approx((6.25, 3.74, 1544.0), rel=0.05)
