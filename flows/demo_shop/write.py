@@ -65,16 +65,19 @@ def write_shop(folder: Path, plan: ShopPlan, progress: Callable[[int, int], None
     """
     partial = folder / _PARTIAL
     shutil.rmtree(partial, ignore_errors=True)
-    writer = _Writer(partial, plan)
-    for shard, blocks in enumerate(plan.shards):
-        for block in blocks:
-            writer.write_block(block)
-            if progress:
-                progress(plan.blocks[block].stop - 1, plan.customers)
-        writer.write_months(shard)
-        writer.write_dirty_rows(shard)
-    writer.write_plan()
-    _switch(partial, folder)
+    try:
+        writer = _Writer(partial, plan)
+        for shard, blocks in enumerate(plan.shards):
+            for block in blocks:
+                writer.write_block(block)
+                if progress:
+                    progress(plan.blocks[block].stop - 1, plan.customers)
+            writer.write_months(shard)
+            writer.write_dirty_rows(shard)
+        writer.write_plan()
+        _switch(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return writer.files(folder)
 
 
@@ -151,7 +154,7 @@ class _Writer:
         return ShopFiles(
             raw,
             folder / "truth",
-            tuple(sorted(raw.glob("orders-*.csv"))),
+            tuple(sorted(raw.glob("orders-*.csv"), key=lambda path: path.stem)),
             self.plan.customers,
             self.purchases,
             self.lines,
@@ -201,4 +204,3 @@ def _switch(partial: Path, folder: Path) -> None:
         if (folder / name).exists():
             (folder / name).rename(partial / f"old-{name}")
         (partial / name).rename(folder / name)
-    shutil.rmtree(partial)
