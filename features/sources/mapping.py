@@ -1,0 +1,161 @@
+"""Which canonical row does a delivered row become, and which rule does it break?
+
+A row that breaks a rule keeps its place with the rule's name in `fault`: as many rows come out as went in.
+The first of these counts: what the reader found; `excluded_<name>` in the order of the config;
+`unreadable_<column>` in the order of the canonical columns (for an expression, the source column under
+`numbers` that could not be read, else the canonical column); `missing_<column>`.
+"""
+
+import re
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import polars as pl
+
+from features.contracts import Column, Kind, Table
+from features.errors import ConfigError
+from features.options import SourceOptions
+from features.sources.cells import Cells, read_day, read_flag, read_number, read_text, read_time, tidy
+from features.sources.chunks import CONTROL, LINE, as_json
+from features.sources.columns import Mention, check_columns, exclusions_of, mapping_of
+from features.sources.expressions import adds_texts, evaluate
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """One chunk while it is mapped.
+
+    Attributes:
+        texts: its source columns, tidied.
+        values: the same, those listed under `numbers` as numbers.
+        unreadable: source columns under `numbers`: where they hold something else.
+        faults: each rule with the rows that break it, in the order that counts.
+    """
+
+    texts: pl.DataFrame
+    values: pl.DataFrame
+    unreadable: dict[str, pl.Series]
+    faults: list[tuple[str, pl.Series]] = field(default_factory=list)
+
+
+def map_chunk(raw: pl.DataFrame, table: Table, source: SourceOptions, timezone: str) -> pl.DataFrame:
+    """Canonical columns of a raw chunk, row by row.
+
+    Args:
+        raw: what `read_delivery` yields.
+        table: the canonical table.
+        source: its mapping.
+        timezone: zone of times without an offset, unless the source has its own.
+
+    Returns:
+        The mapped canonical columns in the table's order (money as Float64 in major units; `order_id` also
+        when the source has none), then `source_line`, `fault` and `raw`; rows in the order of `raw`.
+
+    Raises:
+        DataRefused: when mapped source columns are missing.
+        ConfigError: when an expression does not fit the columns.
+    """
+    zone = _zone(source.timezone or timezone, table.name)
+    present = [name for name in raw.columns if name not in CONTROL]
+    check_columns(present, table.name, source, f"The source of {table.name}")
+    mapping = mapping_of(present, table.name, source)
+    exclusions = exclusions_of(present, table.name, source)
+    rows = _rows(raw, [*mapping.values(), *exclusions.values()], source)
+    for name, mention in exclusions.items():
+        rows.faults.append((f"excluded_{name}", _excluded(rows, mention)))
+    columns = [column for column in table.columns if column.name in mapping]
+    mapped = pl.DataFrame([_mapped(rows, column, mapping[column.name], source, zone) for column in columns])
+    for column in columns:
+        if not column.nullable:
+            rows.faults.append((f"missing_{column.name}", mapped[column.name].is_null()))
+    mapped = mapped.with_columns(raw[LINE])
+    if table.name == "transactions":
+        mapped = mapped.with_columns(order_ids(mapped))
+    names = [name for name in table.index if name in mapped.columns]
+    return mapped.select(*names, LINE).with_columns(_judged(raw, rows.faults, present))
+
+
+def order_ids(mapped: pl.DataFrame) -> pl.Expr:
+    """The order of each row; where the source names none, all that a customer buys at one time is an order.
+
+    A guest's line without an order is an order of its own. The derived id does not show the customer.
+    """
+    import polars_hash as plh  # noqa: F401 - it registers the namespace chash
+
+    who = pl.coalesce(pl.lit("c:") + pl.col("customer_id"), pl.format("g:{}", LINE))
+    what = pl.format("{}|{}", who, pl.col("ordered_at").dt.epoch("us"))
+    digest: pl.Expr = what.chash.sha2_256()  # type: ignore[attr-defined]
+    derived = digest.str.slice(0, 20)
+    if "order_id" in mapped.columns:
+        return pl.coalesce("order_id", derived).alias("order_id")
+    return derived.alias("order_id")
+
+
+def _zone(name: str, table: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(
+            f"sources.{table}.timezone: {name!r} is not a time zone; write one like Europe/Berlin."
+        ) from None
+    return name
+
+
+def _rows(raw: pl.DataFrame, mentions: list[Mention], source: SourceOptions) -> _Rows:
+    read = sorted({name for mention in mentions for name in mention.meaning.columns})
+    texts = raw.select(*(tidy(raw[name]) for name in read), LINE)
+    numbers = {name: read_number(texts[name], source.decimal) for name in source.numbers if name in texts}
+    values = texts.with_columns(cells.values.alias(name) for name, cells in numbers.items())
+    return _Rows(texts, values, {name: cells.unreadable for name, cells in numbers.items()})
+
+
+def _excluded(rows: _Rows, mention: Mention) -> pl.Series:
+    holds = evaluate(mention.meaning, rows.values, mention.text, mention.where)
+    if holds.dtype not in (pl.Boolean, pl.Null):
+        raise ConfigError(f"{mention.where}: {mention.text!r} is not a condition: it gives {holds.dtype}.")
+    return holds.cast(pl.Boolean).fill_null(value=False)
+
+
+def _mapped(rows: _Rows, column: Column, mention: Mention, source: SourceOptions, zone: str) -> pl.Series:
+    """The values of one canonical column; what cannot be read is noted in the faults."""
+    text, where, meaning = mention
+    value = evaluate(meaning, rows.texts if meaning.is_column else rows.values, text, where)
+    if value.dtype.is_nested():
+        raise ConfigError(f"{where}: {text!r} gives {value.dtype}, which is no single value per row.")
+    if column.kind in (Kind.MONEY, Kind.NUMBER) and not meaning.is_column and adds_texts(text, value):
+        raise ConfigError(
+            f"{where}: {text!r} adds texts, which joins them (1 + 2 gives 12). List the columns that it adds "
+            "under `numbers` of the source."
+        )
+    if not meaning.is_column:
+        for name in sorted(meaning.columns & rows.unreadable.keys()):
+            rows.faults.append((f"unreadable_{_plain(name)}", rows.unreadable[name]))
+    cells = _read(value, column.kind, source, zone)
+    rows.faults.append((f"unreadable_{column.name}", cells.unreadable))
+    return cells.values.alias(column.name)
+
+
+def _read(value: pl.Series, kind: Kind, source: SourceOptions, zone: str) -> Cells:
+    match kind:
+        case Kind.TEXT:
+            return read_text(value)
+        case Kind.MONEY | Kind.NUMBER:
+            return read_number(value, source.decimal)
+        case Kind.TIME:
+            return read_time(value, source.time_formats, zone)
+        case Kind.DAY:
+            return read_day(value, source.time_formats, zone)
+        case Kind.FLAG:
+            return read_flag(value)
+
+
+def _judged(raw: pl.DataFrame, faults: list[tuple[str, pl.Series]], present: list[str]) -> list[pl.Series]:
+    """The first fault of each row, and the text of each row that has one."""
+    rules = [pl.when(broken).then(pl.lit(rule)) for rule, broken in faults]
+    fault = raw.select(pl.coalesce("fault", *rules).alias("fault"))["fault"]
+    texts = as_json(raw.select(present), fault.is_not_null() & raw["raw"].is_null())
+    return [fault, raw["raw"].zip_with(raw["raw"].is_not_null(), texts)]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\W+", "_", name.lower()).strip("_")
