@@ -53,7 +53,7 @@ def rhythm(
         gap_days_mean(),
         gap_days_std(),
         gap_variation(),
-        *(gap_days_quantile(quantile) for quantile in quantiles),
+        *(gap_days_quantile(quantile) for quantile in dict.fromkeys(quantiles)),
         last_gap_days(),
         gap_regularity(),
         clumpiness(as_of, window_days),
@@ -126,7 +126,8 @@ def clumpiness(as_of: AsOf, window_days: int) -> pl.Expr:
     before, after = place.filter(inside).min(), window_days + 1 - place.filter(inside).max()
     logs = _in_parts(_x_log_x(between)).sum() + _in_parts(_x_log_x(before)) + _in_parts(_x_log_x(after))
     whole = window_days + 1
-    entropy = math.log(whole) - logs / _PARTS / whole
+    # Not divided by a number: Polars does that in two ways, which differ in the last bit, by the row count.
+    entropy = math.log(whole) - logs * (1 / (_PARTS * whole))
     days = inside.sum()
     value = (1 - entropy / (days + 1).log()).clip(0, 1)
     return pl.when(days > 0).then(value).alias(f"clumpiness_{window_days}d")

@@ -119,7 +119,7 @@ def _groups(summary: pl.DataFrame) -> pl.DataFrame:
     groups = seen.group_by(ORDERS, amount.alias("bin")).agg(counted)
     width = FIRST_WIDTH
     while groups.height > MAX_GROUPS:
-        mean_bin = ((amount / n).log() / width).floor().cast(pl.Int64).alias("bin")
+        mean_bin = ((amount / n).log() * (1 / width)).floor().cast(pl.Int64).alias("bin")
         groups = seen.group_by(ORDERS, mean_bin).agg(counted)
         width *= 2
     return groups.sort(ORDERS, "bin").select(ORDERS, pl.col("amount_sum").alias(AMOUNT), "customers")

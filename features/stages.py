@@ -35,18 +35,18 @@ def segment_quantiles(
         nulls.
     """
     known = gaps.filter(pl.col("ordered_on") <= as_of)
-    quantiles = [
+    over_gaps = [
         gap_days_quantile(quantile).cast(pl.Float64).alias(_segment_name(quantile))
-        for quantile in _quantiles(options)
+        for quantile in quantiles(options)
     ]
-    shop = known.select(quantiles)
+    shop = known.select(over_gaps)
     if segments is None:
         return shop
-    names = [_segment_name(quantile) for quantile in _quantiles(options)]
+    names = [_segment_name(quantile) for quantile in quantiles(options)]
     return (
         segments.join(known, on="customer_id", how="left")
         .group_by(SEGMENT)
-        .agg(quantiles)
+        .agg(over_gaps)
         .join(shop, how="cross", suffix="_shop")
         .select(SEGMENT, *(pl.coalesce(name, f"{name}_shop").alias(name) for name in names))
     )
@@ -71,8 +71,13 @@ def add_stages(customers: pl.LazyFrame, segments: pl.LazyFrame, options: StageOp
     return (
         joined.with_columns(usual_gap_days(options), at_risk_limit_days(options), lapse_limit_days(options))
         .with_columns(overdue_ratio(), stage(options))
-        .drop([_segment_name(quantile) for quantile in _quantiles(options)])
+        .drop([_segment_name(quantile) for quantile in quantiles(options)])
     )
+
+
+def quantiles(options: StageOptions) -> tuple[float, ...]:
+    """Which quantiles of the own gaps `add_stages` reads, each once."""
+    return tuple(dict.fromkeys((0.5, options.at_risk_quantile, options.lapsed_quantile)))
 
 
 def shrunk_quantile(quantile: float, options: StageOptions) -> pl.Expr:
@@ -122,10 +127,6 @@ def stage(options: StageOptions) -> pl.Expr:
         .otherwise(pl.lit(Stage.ACTIVE.value))
         .alias("stage")
     )
-
-
-def _quantiles(options: StageOptions) -> tuple[float, ...]:
-    return tuple(dict.fromkeys((0.5, options.at_risk_quantile, options.lapsed_quantile)))
 
 
 def _segment_name(quantile: float) -> str:
