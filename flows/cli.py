@@ -1,0 +1,345 @@
+"""The console script `winback`: which commands there are, and how their results and failures reach people.
+
+Nothing heavy is imported here: `winback --help` answers at once. Commands that change something run a Prefect
+flow; the others are plain functions.
+"""
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from features.errors import ConfigError, WinbackError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from flows.settings import Settings
+
+Summary = Mapping[str, Any]
+_USAGE, _FAULT, _INTERRUPTED = ConfigError.exit_code, WinbackError.exit_code, 130
+
+app = App(
+    name="winback",
+    help="Find the customers who are about to stop buying, and those who can be won back at a profit.\n\n"
+    "New here? Run winback demo, then winback init YOUR_FILE.csv.",
+    help_format="plaintext",
+    default_parameter=Parameter(negative=(), negative_iterable=()),
+    version_flags=("--version",),
+)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How results are shown."""
+
+    json: Annotated[bool, Parameter(show_default=False)] = False
+    """Print the result as one JSON object on the last line of standard output."""
+    verbose: Annotated[bool, Parameter(show_default=False)] = False
+    """Show what Prefect logs while the flow runs."""
+    debug: Annotated[bool, Parameter(show_default=False)] = False
+    """Show the traceback of a failure."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Common(Shown):
+    """What every command on a config takes."""
+
+    config: Annotated[str, Parameter(alias="-c")] = "winback.yaml"
+    """The config file."""
+    set: Annotated[tuple[str, ...], Parameter(show_default=False)] = ()
+    """A key of the config and another value for this run, as key.path=value; can be given many times."""
+
+    def settings(self) -> "Settings":
+        """The config with the values given on the command line."""
+        from flows.settings import load
+
+        return load(self.config, self.set)
+
+
+_SHOWN, _COMMON = Shown(), Common()
+
+
+@app.command
+def init(
+    file: str,
+    /,
+    *,
+    query: str | None = None,
+    output: Path = Path("winback.yaml"),
+    consent: str | None = None,
+    force: bool = False,
+    shown: Shown = _SHOWN,
+) -> Summary:
+    """Look at your data, propose a config for it and explain every guess.
+
+    Example: winback init orders.csv
+
+    Args:
+        file: A CSV or Parquet file, or a database such as sqlite:///shop.db.
+        query: The SELECT that gives the order lines, when FILE is a database.
+        output: The config file to write.
+        consent: On what ground people may be contacted: column, assumed or none. Asked for when left out.
+        force: Replace the config file if there is one.
+        shown: How results are shown.
+    """
+    from flows.init import propose
+
+    ask = None if shown.json or not sys.stdin.isatty() else _ask_consent
+    return propose(file, query=query, output=output, consent=consent, force=force, ask=ask)
+
+
+@app.command
+def demo(
+    folder: Path = Path("demo"),
+    *,
+    customers: int = 20_000,
+    seed: int = 7,
+    shown: Shown = _SHOWN,
+) -> Summary:
+    """Make a built-in shop and run the whole night on it: from raw files to a list.
+
+    Example: winback demo --customers 2000
+
+    Args:
+        folder: Where the shop's files and the workspace go.
+        customers: How many customers the shop has.
+        seed: The same seed gives the same shop.
+        shown: How results are shown.
+    """
+    return _run_flow("demo", folder, shown, str(folder), customers, seed)
+
+
+@app.command
+def ingest(*, common: Common = _COMMON) -> Summary:
+    """Read what is new in the sources, check it and put it into the lake.
+
+    Example: winback ingest -c winback.yaml
+    """
+    return _run_flow("ingest", common.settings().root, common, common.config, [*common.set])
+
+
+@app.command
+def train(*, as_of: str | None = None, force: bool = False, common: Common = _COMMON) -> Summary:
+    """Train the model on what was known, and promote it if it is good enough.
+
+    Example: winback train -c winback.yaml --as-of 2025-06-30
+
+    Args:
+        as_of: The last day that is known, YYYY-MM-DD. Default: the last complete day.
+        force: Train even when the same data and settings were trained on before.
+        common: What every command takes.
+    """
+    root = _checked(common, as_of)
+    return _run_flow("train", root, common, common.config, as_of, [*common.set], force)
+
+
+@app.command
+def nightly(*, as_of: str | None = None, revision: bool = False, common: Common = _COMMON) -> Summary:
+    """Do the whole night: read, check, score, rank, and write the list of people to contact.
+
+    Trains first when there is no model yet. The same night again changes nothing.
+
+    Example: winback nightly -c winback.yaml
+
+    Args:
+        as_of: The last day that is known, YYYY-MM-DD. Default: the last complete day.
+        revision: Replace a list that was delivered already.
+        common: What every command takes.
+    """
+    root = _checked(common, as_of)
+    return _run_flow("nightly", root, common, common.config, as_of, [*common.set], revision)
+
+
+@app.command
+def measure(*, as_of: str | None = None, common: Common = _COMMON) -> Summary:
+    """Measure what delivered lists earned, against the people held out.
+
+    Example: winback measure -c winback.yaml
+
+    Args:
+        as_of: The last day that is known, YYYY-MM-DD. Default: the last complete day.
+        common: What every command takes.
+    """
+    root = _checked(common, as_of)
+    return _run_flow("measure", root, common, common.config, as_of, [*common.set])
+
+
+@app.command
+def compact(*, common: Common = _COMMON) -> Summary:
+    """Merge the small increments of the lake into its base, so that reading stays fast.
+
+    Example: winback compact -c winback.yaml
+    """
+    return _run_flow("compact", common.settings().root, common, common.config, [*common.set])
+
+
+@app.command
+def forget(*, customer_id: str, common: Common = _COMMON) -> Summary:
+    """Erase a person everywhere: lake, quarantine, features, scores and lists.
+
+    Example: winback forget --customer-id 12345
+
+    Args:
+        customer_id: Whom to erase, as the shop's own files name them.
+        common: What every command takes.
+    """
+    return _run_flow("forget", common.settings().root, common, common.config, customer_id, [*common.set])
+
+
+@app.command
+def status(*, common: Common = _COMMON) -> Summary:
+    """Say what the workspace holds: rows, newest order, model, last list, and who is writing.
+
+    Example: winback status
+    """
+    from flows.status import workspace_state
+
+    return workspace_state(common.settings())
+
+
+@app.command
+def doctor(*, common: Common = _COMMON) -> Summary:
+    """Check config, sources, credentials, disk and servers, and say how to fix what is wrong.
+
+    Example: winback doctor -c winback.yaml
+    """
+    from flows.doctor import examine, summary
+
+    return summary(examine(common.config, common.set))
+
+
+@app.command
+def schema(*, shown: Shown = _SHOWN) -> None:  # noqa: ARG001 - every command takes the same options
+    """Print the JSON schema of the config, with which editors complete and check it.
+
+    Example: winback schema > winback.schema.json
+    """
+    import json
+
+    from flows.settings import Settings
+
+    sys.stdout.write(json.dumps(Settings.model_json_schema(), indent=2) + "\n")
+
+
+@app.command
+def config(*, common: Common = _COMMON) -> None:
+    """Print the whole config of a run: your file, its base, the defaults and --set.
+
+    Example: winback config -c winback.yaml --set churn.horizon_days=60
+    """
+    import json
+
+    import yaml
+
+    resolved = common.settings().resolved()
+    text = json.dumps(resolved) + "\n" if common.json else yaml.safe_dump(resolved, sort_keys=False)
+    sys.stdout.write(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: what stands after `winback`; None takes the process's own.
+
+    Returns:
+        The exit code: 0 done, 2 usage or config, 3 data refused, 4 workspace busy, 1 anything else.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        summary = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CycloptsError, WinbackError, OSError, MemoryError, KeyboardInterrupt) as error:
+        return _failed(error, words)
+    except Exception as error:  # noqa: BLE001 - the outermost door: a fault of ours is told, not dumped
+        return _failed(error, words)
+    if isinstance(summary, Mapping):
+        return _done(summary, words)
+    return 0
+
+
+def _done(summary: Summary, words: Sequence[str]) -> int:
+    from flows import console
+
+    if "--json" in words:
+        console.as_json(summary)
+    else:
+        console.closing(_console(error=False), summary)
+    return int(summary.get("exit_code", 0))
+
+
+def _failed(error: BaseException, words: Sequence[str]) -> int:
+    from flows import console
+
+    code, message = _explain(error)
+    if "--debug" in words:
+        traceback.print_exception(error)
+    console.problem(_console(error=True), message)
+    if "--json" in words:
+        console.as_json({"status": "error", "message": message, "exit_code": code})
+    return code
+
+
+def _explain(error: BaseException) -> tuple[int, str]:
+    match error:
+        case WinbackError():
+            return error.exit_code, str(error)
+        case CycloptsError():
+            return _USAGE, f"{str(error).strip()} Run winback --help to see what there is."
+        case KeyboardInterrupt():
+            return _INTERRUPTED, "Stopped. Nothing half done is visible; run the same command to go on."
+        case OSError():
+            place = f" ({error.filename})" if error.filename else ""
+            return _FAULT, f"The system refused: {error.strerror or error}{place}. Run winback doctor."
+        case MemoryError():
+            return (
+                _FAULT,
+                "The memory of this machine was not enough. Close other programs or use a larger one.",
+            )
+    kind = type(error).__name__
+    return _FAULT, f"A fault in winback itself ({kind}). Run the command again with --debug and report it."
+
+
+def _run_flow(name: str, workspace: Path, shown: Shown, *arguments: object) -> Summary:
+    from flows.console import steps_shown
+    from flows.runtime import prefect_ready
+    from flows.workspace import Workspace
+
+    console = _console(error=True)
+    log = Workspace(workspace).prefect / "server.log"
+    with prefect_ready(console, log, verbose=shown.verbose) as wait:
+        flow: Callable[..., Summary] = getattr(import_module(f"flows.{name}"), name)
+        wait()
+        with steps_shown(console):
+            return flow(*arguments)
+
+
+def _checked(common: Common, as_of: str | None) -> Path:
+    """The workspace, after everything that a person may have mistyped was read once."""
+    settings = common.settings()
+    if as_of is not None:
+        settings.as_of(as_of)
+    return settings.root
+
+
+def _ask_consent(question: str, choices: Sequence[str]) -> str:
+    from rich.prompt import Prompt
+
+    return Prompt.ask(question, choices=list(choices), console=_console(error=True))
+
+
+def _console(*, error: bool) -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
