@@ -10,7 +10,7 @@ from uuid import uuid4
 from features.errors import WinbackError
 from models.promotion import Verdict
 from models.tracking.record import BUNDLE, MODEL
-from models.tracking.store import Store, connected, exists
+from models.tracking.store import Store, connected, exists, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -98,8 +98,9 @@ def _fetch(client: "MlflowClient", run_id: str, cache: Path) -> Path:
     except (MlflowException, OSError) as error:
         if there.is_dir():  # another process was faster
             return there
+        why = without_password(str(error)).rstrip(".")
         raise WinbackError(
-            f"The champion's files (run {run_id}) cannot be fetched: {error}. Restore them, or train again."
+            f"The champion's files (run {run_id}) cannot be fetched: {why}. Restore them, or train again."
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -52,7 +52,7 @@ class Store:
     @property
     def label(self) -> str:
         """The URI without a password, fit for messages."""
-        return re.sub(r"//[^/@]+@", "//***@", self.uri)
+        return without_password(self.uri)
 
     @property
     def database(self) -> Path | None:
@@ -78,6 +78,11 @@ def exists(store: Store) -> bool:
     return store.database is None or store.database.is_file()
 
 
+def without_password(text: str) -> str:
+    """Text in which no URI says who signs in."""
+    return re.sub(r"//[^/@\s]+@", "//***@", text)
+
+
 @contextmanager
 def connected(store: Store) -> Iterator["MlflowClient"]:
     """A client of the store, which is also MLflow's current one inside the block.
@@ -97,16 +102,15 @@ def connected(store: Store) -> Iterator["MlflowClient"]:
             yield mlflow.MlflowClient(store.uri, registry_uri=store.uri)
         except (MlflowException, SQLAlchemyError, ModuleNotFoundError) as error:  # the last: a driver
             raise WinbackError(
-                f"The MLflow store {store.label} did not do as asked: {_first_words(error, store)} "
+                f"The MLflow store {store.label} did not do as asked: {_first_words(error)} "
                 "Check that it is reachable (mlflow.tracking_uri in the config) and not from another version."
             ) from error
         finally:
             mlflow.set_tracking_uri(before)
 
 
-def _first_words(error: Exception, store: Store) -> str:
-    text = " ".join(str(error).split()).replace(store.uri, store.label)
-    return text[:300].rstrip(".") + "."
+def _first_words(error: Exception) -> str:
+    return without_password(" ".join(str(error).split()))[:300].rstrip(".") + "."
 
 
 def _create(store: Store) -> None:
