@@ -86,7 +86,7 @@ def _one(folder: Path, before: date) -> pl.DataFrame | None:
     day = _acknowledged_on(folder, manifest)
     window = timedelta(days=manifest.gap_days + manifest.horizon_days)
     open_until = manifest.contact_by if day is None else day + window
-    names = ["enrolment_id", "list_id", "as_of", "customer_id", "arm"]
+    names = ["enrolment_id", "list_id", "as_of", "customer_id", "arm", "assignment_probability"]
     parts = [pl.read_parquet(folder / f"{name}.parquet", columns=names) for name in ("winback", "holdout")]
     return pl.concat(parts).select(
         *names,

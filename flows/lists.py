@@ -120,7 +120,7 @@ def _csv(frame: pl.DataFrame, currency: str) -> str:
 def _guarded(column: str) -> pl.Expr:
     """A text that a spreadsheet would take for a formula gets a leading apostrophe."""
     text = pl.col(column)
-    return pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text)
+    return pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text).alias(column)
 
 
 def _sha256(path: Path) -> str:

@@ -50,6 +50,7 @@ ENROLMENTS = pl.Schema(
         "as_of": pl.Date(),
         "customer_id": pl.String(),
         "arm": pl.String(),
+        "assignment_probability": pl.Float64(),
         "acknowledged_on": pl.Date(),
         "open_until": pl.Date(),
     }
@@ -197,6 +198,6 @@ def _check_channels(channels: list[str]) -> None:
     unknown = [channel for channel in channels if channel not in CONSENT_COLUMN]
     if unknown:
         raise ConfigError(
-            f"consent.basis is column, but the channels {unknown} have no consent column; there are "
-            f"ones for {', '.join(CONSENT_COLUMN)}. Use one of these, or set consent.basis to assumed or none."
+            f"consent.basis is column, but the channels {unknown} have no consent column; there are ones "
+            f"for {', '.join(CONSENT_COLUMN)}. Use one of these, or set consent.basis to assumed or none."
         )

@@ -66,7 +66,7 @@ def _plain(column: str) -> pl.Expr:
 def _worth(currency: str, months: int) -> pl.Expr:
     digits = exponent(currency)
     amount = (pl.col("value_if_returned").round() / 10**digits).round(digits).cast(pl.Decimal(38, digits))
-    span = "month" if months == 1 else f"{months} months"
+    span = "1 month" if months == 1 else f"{months} months"
     return pl.format(
         f"Winning them back is worth about {{}} {currency} of margin within {span}.", amount.cast(pl.String)
     )

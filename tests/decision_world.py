@@ -43,7 +43,14 @@ _PREDICTED = (
     "value_if_not_returned",
     "value_se",
 )
-_TYPES = {"days_since_last_purchase": pl.Int32, "last_purchase_on": pl.Date, "as_of": pl.Date}
+_TYPES = {
+    "days_since_last_purchase": pl.Int32,
+    "last_purchase_on": pl.Date,
+    "as_of": pl.Date,
+    "usual_gap_days": pl.Float64,
+    "favourite_product": pl.String,
+    "favourite_category": pl.String,
+}
 
 
 def people(*rows: Mapping[str, Any]) -> pl.DataFrame:

@@ -1,0 +1,170 @@
+"""Who is chosen, within budget and capacity; laws of the list."""
+
+import polars as pl
+import pytest
+from decision_world import DAY, appraised, copies, decided, listed, people, reasons, rules
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.assignment import is_control, is_universal
+from models.eligibility import Known
+from models.options import ConsentOptions, ContactOptions, OfferOptions
+
+ARMS = {"control_share": 0.2, "universal_share": 0.1, "explore_share": 0.2}
+
+customer = st.fixed_dictionaries(
+    {
+        "p0": st.sampled_from([0.0, 0.02, 0.2, 0.5, 1.0]),
+        "value_if_returned": st.sampled_from([-100.0, 0.0, 90.0, 2000.0, 4000.0, 9000.0]),
+        "value_se": st.sampled_from([0.0, 900.0]),
+        "stage": st.sampled_from(["lost", "lapsed", "at_risk", "new", "active"]),
+    }
+)
+crowds = st.lists(customer, min_size=1, max_size=60).map(
+    lambda rows: people(*[{"customer_id": f"c{i:02d}", **row} for i, row in enumerate(rows)])
+)
+marks = st.lists(st.sampled_from([True, False, None]), min_size=60, max_size=60)
+shares = st.sampled_from([0.0, 0.1, 0.5])
+limited = st.fixed_dictionaries(
+    {
+        "budget": st.none() | st.floats(0, 3),
+        "capacity": st.none() | st.integers(0, 30),
+        "control_share": shares,
+        "universal_share": shares.map(lambda share: share / 2),
+        "explore_share": shares,
+    }
+)
+
+
+@given(crowd=crowds, options=limited, consent=marks, staff=marks, persons=st.integers(1, 60))
+@settings(max_examples=40, deadline=None)
+def test_the_laws_of_a_list(crowd, options, consent, staff, persons):
+    """Everyone is accounted for once; limits hold; nobody is contacted who must not be."""
+    ids = crowd["customer_id"]
+    person = [f"p{place % persons}" for place in range(len(ids))]
+    known = Known(
+        customers=pl.DataFrame(
+            {"customer_id": ids, "consent_email": consent[: len(ids)], "is_staff": staff[: len(ids)]},
+            schema_overrides={"consent_email": pl.Boolean, "is_staff": pl.Boolean},
+        ),
+        identities=pl.DataFrame({"customer_id": ids, "person_id": person}),
+        suppressions=pl.DataFrame({"customer_id": ids[::7], "reason": "asked"}),
+    )
+    rule = rules(consent=ConsentOptions(basis="column"), **options)
+    decision = decided(crowd, rule, known)
+    parts = [decision.winback, decision.holdout, decision.excluded]
+    everyone = pl.concat(part.select("customer_id") for part in parts)["customer_id"]
+    assert sorted(everyone) == sorted(ids)
+    assert decision.excluded["reason"].null_count() == 0
+    counts = decision.counts
+    assert counts["scored"] == counts["listed"] + counts["held_out"] + counts["excluded"] == len(ids)
+    assert [decision.winback.height, decision.holdout.height, decision.excluded.height] == [
+        counts["listed"],
+        counts["held_out"],
+        counts["excluded"],
+    ]
+    contacted = set(listed(decision))
+    assert contacted <= set(known.customers.filter(pl.col("consent_email"))["customer_id"])
+    assert not contacted & set(ids[::7])
+    assert not contacted & set(known.customers.filter(pl.col("is_staff"))["customer_id"])
+    enrolled = [person[ids.to_list().index(one)] for part in parts[:2] for one in part["customer_id"]]
+    assert len(enrolled) == len(set(enrolled))
+    assert set(decision.winback["arm"]) <= {"treatment", "explore"}
+    assert set(decision.holdout["arm"]) <= {"control", "universal"}
+    assert decision.winback.filter(pl.col("value_if_returned") <= 0).is_empty()
+    if options["capacity"] is not None:
+        assert counts["listed"] <= options["capacity"]
+    if options["budget"] is not None:
+        assert counts["listed"] * 0.05 <= options["budget"] + 1e-9
+        assert decision.totals["expected_cost"] <= options["budget"] + 0.005
+
+
+@given(crowd=crowds, less=st.floats(0, 3), more=st.floats(0, 3), share=shares)
+@settings(max_examples=40, deadline=None)
+def test_a_bigger_budget_only_adds_people(crowd, less, more, share):
+    arms = {"control_share": share, "universal_share": 0.1, "explore_share": share}
+    offers = (OfferOptions(id="gift", cost=0.4), OfferOptions(id="tenth", cost_rate=0.05))
+    small, big = (decided(crowd, rules(budget=b, offers=offers, **arms)) for b in (less, less + more))
+    assert set(listed(small)) <= set(listed(big))
+    assert set(small.holdout["customer_id"]) <= set(big.holdout["customer_id"])
+
+
+@given(crowd=crowds, less=st.integers(0, 40), more=st.integers(0, 40), share=shares)
+@settings(max_examples=40, deadline=None)
+def test_a_bigger_capacity_only_adds_people(crowd, less, more, share):
+    arms = {"control_share": share, "universal_share": 0.1, "explore_share": share}
+    small, big = (decided(crowd, rules(capacity=size, **arms)) for size in (less, less + more))
+    assert set(listed(small)) <= set(listed(big))
+
+
+@given(crowd=crowds, seed=st.integers(0, 9))
+@settings(max_examples=15, deadline=None)
+def test_the_order_of_the_rows_does_not_matter(crowd, seed):
+    rule = rules(capacity=20, **ARMS)
+    one, other = (
+        decided(frame, rule) for frame in (crowd, crowd.sample(fraction=1, shuffle=True, seed=seed))
+    )
+    assert one.winback.equals(other.winback)
+    assert one.holdout.equals(other.holdout)
+    assert one.excluded.equals(other.excluded)
+
+
+def test_capacity_counts_contacted_people_only():
+    decision = decided(copies(100), rules(capacity=40, control_share=0.3, universal_share=0.1))
+    assert decision.counts["listed"] == 40
+    assert decision.counts["held_out"] > 10
+    assert set(reasons(decision).values()) == {"beyond_budget"}
+
+
+def test_nobody_of_a_holdout_is_ever_contacted():
+    rule = rules(**ARMS)
+    decision = decided(copies(400), rule)
+    people_ids = decision.winback.select(person_id="customer_id")
+    assert people_ids.filter(is_universal(0.1, rule.list.salt, DAY, "year")).is_empty()
+    assert people_ids.filter(is_control(0.2, rule.list.salt, decision.list_id)).is_empty()
+
+
+def test_the_list_is_ranked_by_profit():
+    decision = decided(copies(50), rules(**ARMS))
+    profits = decision.winback["expected_incremental_profit"].to_list()
+    assert profits == sorted(profits, reverse=True)
+    assert decision.winback["rank"].to_list() == list(range(1, decision.winback.height + 1))
+
+
+def test_exploration_draws_from_below_the_cut_with_a_known_probability():
+    decision = decided(copies(300), rules(capacity=100, explore_share=0.1, control_share=0.2))
+    explored = decision.winback.filter(pl.col("selection") == "explore")
+    chosen = decision.winback.filter(pl.col("selection") == "profit")
+    assert (chosen.height, explored.height) == (90, 10)
+    assert explored["arm"].unique().to_list() == ["explore"]
+    below = decision.excluded.select(person_id="customer_id")
+    pool = below.filter(~is_control(0.2, "winback", decision.list_id)).height + 10
+    assert explored["assignment_probability"].unique().to_list() == [pytest.approx(0.8 * 10 / pool, abs=1e-6)]
+
+
+def test_without_a_share_for_it_nobody_is_explored():
+    decision = decided(copies(300), rules(capacity=100))
+    assert decision.winback["selection"].unique().to_list() == ["profit"]
+
+
+def test_with_no_budget_at_all_nobody_is_contacted():
+    decision = decided(copies(10), rules(budget=0.0, explore_share=0.5))
+    assert decision.counts["listed"] == 0
+    assert decision.totals == {"expected_cost": 0.0, "expected_profit": 0.0}
+
+
+def test_nobody_scored_gives_an_empty_list():
+    decision = decided(copies(1).clear(), rules(**ARMS))
+    assert decision.counts["scored"] == 0
+    assert decision.winback.is_empty()
+
+
+def test_a_thousandth_of_a_cent_over_the_budget_is_over():
+    rule = rules(contact=ContactOptions(cost={"email": 0.00333}), budget=0.00999)
+    assert decided(copies(5), rule).counts["listed"] == 3
+    assert decided(copies(5), rules(contact=rule.contact, budget=0.00998)).counts["listed"] == 2
+
+
+def test_everybody_has_scores_with_an_offer():
+    both = appraised(copies(5, value_if_returned=-100.0), rules())
+    assert both.people.select(pl.col("offer_id", "value_tier", "stratum").null_count()).row(0) == (0, 0, 0)
