@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from features.errors import ConfigError, WinbackError
 
@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from flows.settings import Settings
 
 Summary = Mapping[str, Any]
+_START = Group("Start here", sort_key=1)
+_NIGHTS = Group("Every night", sort_key=2)
+_CARE = Group("Care", sort_key=3)
+_LOOK = Group("Look", sort_key=4)
 _USAGE, _FAULT, _INTERRUPTED = ConfigError.exit_code, WinbackError.exit_code, 130
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("winback")
+
 
 app = App(
     name="winback",
@@ -30,6 +41,7 @@ app = App(
     "New here? Run winback demo, then winback init YOUR_FILE.csv.",
     help_format="plaintext",
     default_parameter=Parameter(negative=(), negative_iterable=()),
+    version=_version,
     version_flags=("--version",),
 )
 
@@ -67,7 +79,7 @@ class Common(Shown):
 _SHOWN, _COMMON = Shown(), Common()
 
 
-@app.command
+@app.command(group=_START)
 def init(
     file: str,
     /,
@@ -96,7 +108,7 @@ def init(
     return propose(file, query=query, output=output, consent=consent, force=force, ask=ask)
 
 
-@app.command
+@app.command(group=_START)
 def demo(
     folder: Path = Path("demo"),
     *,
@@ -117,7 +129,7 @@ def demo(
     return _run_flow("demo", folder, shown, str(folder), customers, seed)
 
 
-@app.command
+@app.command(group=_NIGHTS)
 def ingest(*, common: Common = _COMMON) -> Summary:
     """Read what is new in the sources, check it and put it into the lake.
 
@@ -126,7 +138,7 @@ def ingest(*, common: Common = _COMMON) -> Summary:
     return _run_flow("ingest", common.settings().root, common, common.config, [*common.set])
 
 
-@app.command
+@app.command(group=_NIGHTS)
 def train(*, as_of: str | None = None, force: bool = False, common: Common = _COMMON) -> Summary:
     """Train the model on what was known, and promote it if it is good enough.
 
@@ -141,7 +153,7 @@ def train(*, as_of: str | None = None, force: bool = False, common: Common = _CO
     return _run_flow("train", root, common, common.config, as_of, [*common.set], force)
 
 
-@app.command
+@app.command(group=_NIGHTS)
 def nightly(*, as_of: str | None = None, revision: bool = False, common: Common = _COMMON) -> Summary:
     """Do the whole night: read, check, score, rank, and write the list of people to contact.
 
@@ -158,7 +170,7 @@ def nightly(*, as_of: str | None = None, revision: bool = False, common: Common 
     return _run_flow("nightly", root, common, common.config, as_of, [*common.set], revision)
 
 
-@app.command
+@app.command(group=_NIGHTS)
 def measure(*, as_of: str | None = None, common: Common = _COMMON) -> Summary:
     """Measure what delivered lists earned, against the people held out.
 
@@ -172,7 +184,7 @@ def measure(*, as_of: str | None = None, common: Common = _COMMON) -> Summary:
     return _run_flow("measure", root, common, common.config, as_of, [*common.set])
 
 
-@app.command
+@app.command(group=_CARE)
 def compact(*, common: Common = _COMMON) -> Summary:
     """Merge the small increments of the lake into its base, so that reading stays fast.
 
@@ -181,7 +193,7 @@ def compact(*, common: Common = _COMMON) -> Summary:
     return _run_flow("compact", common.settings().root, common, common.config, [*common.set])
 
 
-@app.command
+@app.command(group=_CARE)
 def forget(*, customer_id: str, common: Common = _COMMON) -> Summary:
     """Erase a person everywhere: lake, quarantine, features, scores and lists.
 
@@ -194,7 +206,7 @@ def forget(*, customer_id: str, common: Common = _COMMON) -> Summary:
     return _run_flow("forget", common.settings().root, common, common.config, customer_id, [*common.set])
 
 
-@app.command
+@app.command(group=_LOOK)
 def status(*, common: Common = _COMMON) -> Summary:
     """Say what the workspace holds: rows, newest order, model, last list, and who is writing.
 
@@ -205,7 +217,7 @@ def status(*, common: Common = _COMMON) -> Summary:
     return workspace_state(common.settings())
 
 
-@app.command
+@app.command(group=_START)
 def doctor(*, common: Common = _COMMON) -> Summary:
     """Check config, sources, credentials, disk and servers, and say how to fix what is wrong.
 
@@ -216,7 +228,7 @@ def doctor(*, common: Common = _COMMON) -> Summary:
     return summary(examine(common.config, common.set))
 
 
-@app.command
+@app.command(group=_LOOK)
 def schema(*, shown: Shown = _SHOWN) -> None:  # noqa: ARG001 - every command takes the same options
     """Print the JSON schema of the config, with which editors complete and check it.
 
@@ -229,7 +241,7 @@ def schema(*, shown: Shown = _SHOWN) -> None:  # noqa: ARG001 - every command ta
     sys.stdout.write(json.dumps(Settings.model_json_schema(), indent=2) + "\n")
 
 
-@app.command
+@app.command(group=_LOOK)
 def config(*, common: Common = _COMMON) -> None:
     """Print the whole config of a run: your file, its base, the defaults and --set.
 

@@ -100,10 +100,12 @@ def closing(console: "Console", summary: Mapping[str, Any]) -> None:
 
     Args:
         console: where to.
-        summary: what flows return: `sentences`, `counts`, `metrics`, `paths`, `rows`, all optional.
+        summary: what flows return: `sentences`, `checks`, `counts`, `metrics`, `paths`, `rows`, all optional.
     """
     for sentence in summary.get("sentences", ()):
         console.print(str(sentence), markup=False, highlight=False)
+    if summary.get("checks"):
+        console.print(_checks(summary["checks"]))
     figures = {**summary.get("counts", {}), **summary.get("metrics", {})}
     if figures:
         console.print(_pairs({_WORDS.get(k, k.replace("_", " ")): _plain(v) for k, v in figures.items()}))
@@ -135,6 +137,22 @@ def _pairs(values: Mapping[str, str]) -> "Table":
     table.add_column(overflow="fold")
     for name, value in values.items():
         table.add_row(name, Text(value))
+    return table
+
+
+def _checks(checks: Sequence[Mapping[str, str]]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    colours = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for _ in ("level", "what", "found"):
+        table.add_column(overflow="fold")
+    for check in checks:
+        found = Text(check["found"])
+        if check["fix"]:
+            found.append(f"\n{check['fix']}", style="italic")
+        table.add_row(Text(check["level"], style=colours[check["level"]]), check["what"], found)
     return table
 
 
