@@ -18,6 +18,7 @@ def labels(
     margins: pl.LazyFrame,
     contacts: pl.LazyFrame | None,
     as_of: AsOf,
+    *,
     months: Sequence[int],
     known_until: AsOf,
 ) -> pl.LazyFrame:

@@ -13,6 +13,7 @@ from features import attrition, basket, calendar, frequency, friction, rhythm, s
 from features.asof import AsOf
 from features.frequency import WINDOWS
 from features.history import History
+from features.labels import labels
 from features.options import StageOptions
 from features.orders import purchases
 from features.stages import add_stages, segment_quantiles
@@ -24,10 +25,38 @@ _TREND_WINDOWS = (30, 90)
 _MONEY_WINDOWS = (30, 60, 90, 180, 365)
 
 
-def feature_tables(history: History, as_ofs: Iterable[AsOf], stages: StageOptions) -> pl.DataFrame:
-    """Features of many days, one under the other, sorted by as_of and customer."""
-    days = sorted(as_ofs, key=lambda as_of: as_of.day)
-    return pl.concat([feature_table(history, as_of, stages) for as_of in days], how="diagonal")
+def training_table(
+    history: History, snapshots: Iterable[AsOf], until: AsOf, months: int, stages: StageOptions
+) -> pl.DataFrame:
+    """Features of past days with what happened after each, sorted by as_of and customer.
+
+    Args:
+        history: everything known at the end of `until`.
+        snapshots: days whose outcome window is complete by then.
+        until: the day up to which history is known.
+        months: months after each day whose margin is summed, see `features.labels`.
+        stages: where the lines between stages lie.
+    """
+    return pl.concat(
+        [
+            feature_table(history, as_of, stages).join(
+                _outcomes(history, as_of, until, months), on=KEYS, validate="1:1", maintain_order="left"
+            )
+            for as_of in sorted(snapshots, key=lambda one: one.day)
+        ],
+        how="diagonal",
+    )
+
+
+def _outcomes(history: History, as_of: AsOf, until: AsOf, months: int) -> pl.DataFrame:
+    return labels(
+        history.orders,
+        history.margins,
+        history.contacts,
+        as_of,
+        months=range(1, months + 1),
+        known_until=until,
+    ).collect()
 
 
 def feature_table(history: History, as_of: AsOf, stages: StageOptions) -> pl.DataFrame:

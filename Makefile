@@ -1,0 +1,42 @@
+# Everything runs in .venv, made from the pinned lock file. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test test-all lint format lock docs clean
+
+setup: .venv/.made
+
+# The lock file names every package with its hashes; nothing is resolved here.
+.venv/.made: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "winback needs Python 3.11 or newer; set PYTHON=")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup
+	$(BIN)/winback demo
+
+# The default suite: everything but the slow parts and those that start servers.
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not server and not postgres"
+
+test-all: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Needs uv (pip install uv). The lock file carries hashes and no address of an index.
+lock:
+	uv pip compile pyproject.toml --extra cpu --extra postgres --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -o requirements.lock
+
+clean:
+	rm -rf .venv demo workspace .pytest_cache .mypy_cache .ruff_cache

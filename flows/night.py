@@ -1,0 +1,270 @@
+"""The steps of a night, each whole or not at all: check the feeds, build features, score, rank and write."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from features import ledger
+from features.asof import AsOf
+from features.contracts import TABLES
+from features.errors import DataRefused
+from features.freshness import feed_measures, list_measures, stage_measures
+from features.quality import Gate, Verdict, refuse
+from features.table import feature_table
+from flows import inputs
+from flows.console import step
+from flows.enrolments import read_manifest
+from flows.lists import write_list, write_parquet
+from flows.retrying import ON_IO
+from flows.settings import Settings
+from flows.workspace import publish_folder
+from models.assignment import list_id
+from models.decision import Decision, Night, Rules, appraise_all, decide
+from models.outputs import Manifest, contact_by, scores
+
+FEATURES, SCORES, PREDICTIONS = "features.parquet", "scores.parquet", "predictions.parquet"
+_ROWS_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model that scores a night.
+
+    Attributes:
+        digest: of its content; what `model_version` says in the outputs.
+        version: of the registered model.
+        run_id: the run that made it.
+        bundle: local folder of the saved model.
+        known_until: the last day it was trained on.
+        metrics: as measured at training.
+    """
+
+    digest: str
+    version: str
+    run_id: str
+    bundle: str
+    known_until: date
+    metrics: Mapping[str, float]
+
+
+@task(name="check the feeds", cache_policy=NO_CACHE)
+def check_feeds(settings: Settings, as_of: AsOf) -> None:
+    """Stop before any list when a feed is late or thin: it would make everybody look lapsed."""
+    held = inputs.lake(settings)
+    events = [table for table in TABLES.values() if table.time and held.holds(table.name)]
+    with step("Checking that every feed has arrived"), inputs.gate(settings, f"{as_of.day} feeds") as gate:
+        daily = [_rows_per_day(held.scan(t.name), t.name, str(t.time), settings.timezone) for t in events]
+        if not daily:
+            raise DataRefused("The lake holds no transactions yet. Run winback ingest, or look at the sources.")
+        limits = {name: source.max_age_days for name, source in settings.sources.items() if held.holds(name)}
+        measures = feed_measures(
+            pl.concat(daily),
+            as_of.day,
+            max_age_days={name: limit for name, limit in limits.items() if TABLES[name].time},
+            min_day_share=settings.quality.min_day_share,
+        )
+        refuse([gate.check_measures(inputs.suite(settings, "feeds"), measures, label="feeds")])
+
+
+@task(name="build features", cache_policy=NO_CACHE)
+def build_features(settings: Settings, as_of: AsOf) -> Path:
+    """Features of everyone who had bought by the day; returns the file."""
+    folder = inputs.workspace(settings).features(as_of.day)
+    with step("Building features"):
+        frame = feature_table(inputs.history(settings, as_of), as_of, settings.stages)
+    if frame.is_empty():
+        raise DataRefused(
+            f"Nobody had bought anything by {as_of.day}, so there is nobody to score. Choose a later --as-of, or "
+            "look at what the lake holds: winback status."
+        )
+    before = _stage_counts(settings, as_of)
+    with step("Checking features"), inputs.gate(settings, f"{as_of.day} features") as gate:
+        rows = gate.check_table(
+            inputs.suite(settings, "features"), frame, ("as_of",), frozenset({"customer_id"}), label="features"
+        )
+        refuse([rows, *_stage_jump(settings, gate, as_of, frame, before)])
+    with publish_folder(folder) as aside:
+        write_parquet(frame, aside / FEATURES)
+    return folder / FEATURES
+
+
+@task(name="find the champion", cache_policy=NO_CACHE, **ON_IO)
+def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
+    """The promoted model, or None when there is none yet.
+
+    Raises:
+        DataRefused: when it was trained on days after the as_of.
+    """
+    from models.bundle import load_bundle
+    from models.tracking import champion
+
+    found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
+    if found is None:
+        return None
+    known_until = date.fromisoformat(found.tags["data.as_of"])
+    if known_until > as_of.day:
+        raise DataRefused(
+            f"The model in use was trained on everything up to {known_until}, which lies after {as_of.day}: its "
+            "scores would know the future. Use a workspace of its own for past days (--set workspace=FOLDER)."
+        )
+    digest = load_bundle(found.bundle).digest
+    return Model(digest, found.version, found.run_id, str(found.bundle), known_until, found.metrics)
+
+
+@task(name="score", cache_policy=NO_CACHE)
+def score(settings: Settings, as_of: AsOf, features: Path, model: Model) -> Path:
+    """Predict for everyone; returns the file of predictions."""
+    from models.bundle import load_bundle, predict
+
+    folder = inputs.workspace(settings).runs / f"predictions/as_of={as_of.day}"
+    with step("Scoring customers"):
+        predictions = predict(load_bundle(Path(model.bundle)), pl.read_parquet(features))
+    with publish_folder(folder) as aside:
+        write_parquet(predictions, aside / PREDICTIONS)
+    return folder / PREDICTIONS
+
+
+@task(name="rank and write the list", cache_policy=NO_CACHE)
+def rank(
+    settings: Settings, as_of: AsOf, features: Path, predictions: Path, model: Model, *, revision: bool
+) -> dict[str, Any]:
+    """Decide who is contacted, check it, and write scores and list."""
+    places, held = inputs.workspace(settings), inputs.lake(settings)
+    rules = _rules(settings)
+    lake_version = ledger.version(held.root)
+    night = Night(as_of.day, list_id(as_of.day, settings.digest(), model.digest, lake_version), model.digest)
+    with step("Ranking by expected incremental profit"):
+        appraised = appraise_all(pl.read_parquet(predictions), pl.read_parquet(features), rules)
+        decision = decide(appraised, inputs.known_people(settings, as_of), rules, night)
+        scored = scores(appraised.people, settings.currency, model.digest)
+    with step("Checking scores and list"), inputs.gate(settings, f"{as_of.day} list") as gate:
+        _check_outputs(settings, gate, as_of, scored, decision)
+    with step("Writing scores and list"):
+        with publish_folder(places.scores(as_of.day)) as aside:
+            write_parquet(scored, aside / SCORES)
+        manifest = _manifest(settings, as_of, decision, model)
+        written = write_list(places.list(as_of.day), decision, manifest, revision=revision)
+    return {
+        "status": written.status,
+        "as_of": as_of.day.isoformat(),
+        "counts": {k: decision.counts[k] for k in ("scored", "eligible", "listed", "held_out", "excluded")},
+        "metrics": {**decision.totals, **_headline(model.metrics)},
+        "paths": {"list": str(written.folder / "winback.csv"), "scores": str(places.scores(as_of.day) / SCORES)},
+        "run_ids": {"model_run": model.run_id, "list": decision.list_id},
+        "notes": list(decision.notes),
+        "rows": decision.winback.head(_ROWS_SHOWN).to_dicts(),
+    }
+
+
+def told(summary: dict[str, Any], arrived: Mapping[str, Any], currency: str, store: str) -> dict[str, Any]:
+    """The summary of a night with its sentences in plain words."""
+    counts, money = summary["counts"], summary["metrics"]
+    fresh = {
+        "written": "",
+        "unchanged": " This list was delivered before; nothing was changed.",
+        "revised": " It replaces an earlier list of the same day.",
+    }
+    sentences = [
+        *arrived["sentences"],
+        f"{counts['listed']:,} people to contact out of {counts['scored']:,} customers scored; "
+        f"{counts['held_out']:,} are held out to measure what the list earns." + fresh[summary["status"]],
+        f"Contacting them should cost {money['expected_cost']:,.2f} {currency} and earn "
+        f"{money['expected_profit']:,.2f} {currency} more than leaving them alone. The effect of a contact is "
+        "assumed, not measured yet (evidence C).",
+        *summary["notes"],
+    ]
+    paths = {**summary["paths"], "mlflow": store}
+    return {**summary, "sentences": sentences, "paths": paths}
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        offers=settings.offers,
+        effect=settings.effect,
+        contact=settings.contact,
+        consent=settings.consent,
+        list=settings.list,
+        currency=settings.currency,
+        value_months=settings.value.horizon_months,
+    )
+
+
+def _rows_per_day(table: pl.LazyFrame, name: str, time: str, timezone: str) -> pl.DataFrame:
+    day = pl.col(time).dt.convert_time_zone(timezone).dt.date()
+    counted = table.group_by(day=day).agg(rows=pl.len())
+    return counted.select("day", "rows", source=pl.lit(name)).sort("day").collect()
+
+
+def _stage_counts(settings: Settings, as_of: AsOf) -> tuple[int, pl.DataFrame]:
+    """Days since the last night before this one, and its customers per stage."""
+    places = inputs.workspace(settings)
+    earlier = [day for day in places.days("scores") if day < as_of.day]
+    empty = pl.DataFrame(schema={"stage": pl.String, "count": pl.UInt32})
+    if not earlier:
+        return 0, empty
+    last = pl.read_parquet(places.scores(earlier[-1]) / SCORES, columns=["stage"])
+    return (as_of.day - earlier[-1]).days, last["stage"].value_counts().sort("stage")
+
+
+def _stage_jump(
+    settings: Settings, gate: Gate, as_of: AsOf, frame: pl.DataFrame, before: tuple[int, pl.DataFrame]
+) -> list[Verdict]:
+    days, counts = before
+    now = frame["stage"].value_counts().sort("stage")
+    limit = settings.quality.max_stage_jump
+    measures = stage_measures(now, counts, days=days, max_jump=limit)
+    return [gate.check_measures(inputs.suite(settings, "night"), measures, label=f"stages of {as_of.day}")]
+
+
+def _check_outputs(
+    settings: Settings, gate: Gate, as_of: AsOf, scored: pl.DataFrame, decision: Decision
+) -> None:
+    personal = frozenset({"customer_id"})
+    frames = {"scores": scored, "winback": decision.winback, "holdout": decision.holdout}
+    verdicts = [
+        gate.check_table(inputs.suite(settings, name), frame, ("as_of",), personal, label=name)
+        for name, frame in frames.items()
+    ]
+    places = inputs.workspace(settings)
+    manifests = [read_manifest(places.list(day)) for day in places.days("lists") if day < as_of.day]
+    earlier = [int(one.counts["listed"]) for one in manifests if one is not None]
+    growth = settings.quality.max_list_growth
+    measures = list_measures(decision.winback.height, earlier, max_growth=growth)
+    label = f"list of {as_of.day}"
+    refuse([*verdicts, gate.check_measures(inputs.suite(settings, "night"), measures, label=label)])
+
+
+def _manifest(settings: Settings, as_of: AsOf, decision: Decision, model: Model) -> Manifest:
+    held = inputs.lake(settings)
+    basis = settings.consent.basis
+    return Manifest(
+        list_id=decision.list_id,
+        as_of=as_of.day,
+        currency=settings.currency,
+        config_hash=settings.digest(),
+        lake_versions={name: ledger.version(held.root, name) for name in sorted(TABLES) if held.holds(name)},
+        model_version=model.digest,
+        model_run_id=model.run_id,
+        seed=settings.seed,
+        consent_basis=basis,
+        exportable=basis != "none",
+        acknowledge=settings.list.acknowledge,
+        gap_days=as_of.gap_days,
+        horizon_days=as_of.horizon_days,
+        contact_by=contact_by(as_of.day, settings.list.contact_within_days),
+        notes=decision.notes,
+        counts=dict(decision.counts),
+        totals=dict(decision.totals),
+    )
+
+
+def _headline(metrics: Mapping[str, float]) -> dict[str, float]:
+    """What the model was worth on its test day, beside the recency rule."""
+    names = ("test.auroc", "test.recency.auroc", "test.ece")
+    return {name: round(metrics[name], 4) for name in names if name in metrics}

@@ -1,0 +1,40 @@
+"""The flow of a night: read, check, score, rank, and write the list of people to contact."""
+
+from typing import Any
+
+from prefect import flow
+
+from flows import inputs, night
+from flows.artifacts import summarise
+from flows.days import name_of_run
+from flows.ingest import take_in, tidy
+from flows.lock import hold
+from flows.train import learn
+
+
+@flow(name="winback-nightly", flow_run_name=name_of_run, validate_parameters=False)
+def nightly(
+    config: str,
+    as_of: str | None = None,
+    overrides: list[str] | None = None,
+    revision: bool = False,  # noqa: FBT001, FBT002 - a parameter of deployments, given by name
+) -> dict[str, Any]:
+    """Do the whole night; the same night again changes nothing.
+
+    Args:
+        config: path of the config file.
+        as_of: the last day that is known, YYYY-MM-DD; default the last complete day.
+        overrides: `key.path=value`.
+        revision: replace a list that was delivered already.
+    """
+    settings, day = inputs.opened(config, overrides or [], as_of)
+    with hold(settings.root, "winback nightly"):
+        arrived = take_in(settings)
+        tidy(settings)
+        night.check_feeds(settings, day)
+        features = night.build_features(settings, day)
+        model = night.champion_for(settings, day) or learn(settings, day, need=True)
+        predictions = night.score(settings, day, features, model)
+        summary = night.rank(settings, day, features, predictions, model, revision=revision)
+    store = inputs.store(settings).label
+    return summarise("nightly", night.told(summary, arrived, settings.currency, store))
