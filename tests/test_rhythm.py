@@ -15,6 +15,7 @@ from features.rhythm import (
     MAX_REGULARITY,
     clumpiness,
     gap_regularity,
+    last_gap_days,
     quantile_name,
     rhythm,
     with_gaps,
@@ -80,6 +81,11 @@ def test_evenly_spread_days_are_not_clumpy_and_days_at_one_end_are():
         clumpiness(AsOf(START + timedelta(days=999), 1), 1000)
     )
     assert clumped.collect().item() > 0.9
+
+
+def test_the_last_gap_is_that_of_the_latest_day_in_any_row_order():
+    rows = with_gaps(days(a=[0, 10, 12])).reverse()
+    assert rows.select(last_gap_days()).collect().item() == 2
 
 
 def test_clumpiness_without_a_day_in_the_window_is_null():
