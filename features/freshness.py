@@ -1,8 +1,8 @@
 """Has everything arrived, and does tonight resemble the nights before: measures for `feeds` and `night`.
 
 Pure functions from small frames of counts to one row of measures, which the quality suites of these names
-judge. A shortfall or a jump counts only when it is beyond the noise that counts of that size have by chance, so
-that small shops are left in peace.
+judge. A shortfall or a jump counts only when it is beyond the noise that counts of that size have by chance,
+so that small shops are left in peace.
 """
 
 import math
@@ -37,9 +37,9 @@ def feed_measures(
         min_day_share: rows of the last day and week against the usual; below counts as short.
 
     Returns:
-        One row; for each source `<source>_newest_day`, `_age_days` (since 1970 for a source without
-        rows), `_days_too_old` (null when not checked), `_day_rows`, `_day_usual` (median of the same
-        weekday over the 8 weeks before), `_day_rows_short` (rows missing to the least share; 0 is fine, null: too little
+        One row; for each source `<source>_newest_day`, `_age_days` (since 1970 for a source without rows),
+        `_days_too_old` (null when not checked), `_day_rows`, `_day_usual` (median of the same weekday over
+        the 8 weeks before), `_day_rows_short` (rows missing to the least share; 0 is fine, null: too little
         history), and the same three for the last 7 days, `_week_...`.
     """
     known = daily.filter(pl.col("day") <= as_of)

@@ -79,17 +79,17 @@ class Tally:
 
     def add(self, chunk: pl.DataFrame) -> pl.DataFrame:
         """Count a chunk, and give it back with `rule`: its fault, else the first broken rule, else null."""
-        fault = pl.col(FAULT) if FAULT in chunk.columns else pl.lit(None, pl.String)
-        judged = chunk.filter(fault.is_null())
         self.rows += chunk.height
+        rule = first_broken_rule(self.suite, chunk.columns)
+        judged = chunk
         if FAULT in chunk.columns:
-            faults = chunk.filter(fault.is_not_null()).group_by(FAULT).len().sort(FAULT)
+            judged = chunk.filter(pl.col(FAULT).is_null())
+            rule = pl.coalesce(FAULT, rule)
+            faults = chunk.filter(pl.col(FAULT).is_not_null()).group_by(FAULT).len().sort(FAULT)
             self._faults.update(dict(faults.iter_rows()))
         self._count(judged)
         self._sample(judged)
-        return chunk.with_columns(
-            pl.coalesce(fault, first_broken_rule(self.suite, chunk.columns)).alias("rule")
-        )
+        return chunk.with_columns(rule.alias("rule"))
 
     def _count(self, judged: pl.DataFrame) -> None:
         counts = judged.select(count_broken(self.suite, judged.columns)).row(0, named=True)

@@ -23,6 +23,8 @@ from features.quality.rules import Between, Rule, Severity
 
 _SITE = "winback"
 _LONGEST_VALUE = 80
+# An escaped character or a set of characters, which stay as they are, or the end of the text.
+_END = re.compile(r"\\.|\[(?:\\.|[^\]])*\]|(?P<end>\$)")
 # What a result may keep of a rule over personal columns: how many, never which.
 _COUNTS = ("element_count", "unexpected_count", "unexpected_percent", "missing_count", "missing_percent")
 
@@ -188,6 +190,8 @@ def _expectation(check: Check) -> Any:  # noqa: ANN401 - the same
     rule = check.rule
     name = "".join(part.capitalize() for part in rule.expectation.split("_"))
     arguments = {k: list(v) if isinstance(v, tuple) else v for k, v in rule.arguments().items()}
+    if "regex" in arguments:
+        arguments["regex"] = _very_end(str(arguments["regex"]))
     if rule.ignored_rows:
         arguments["ignore_row_if"] = rule.ignored_rows
     return getattr(gxe, name)(
@@ -197,6 +201,11 @@ def _expectation(check: Check) -> Any:  # noqa: ANN401 - the same
         meta={"id": rule.id},
         notes=check.notes,
     )
+
+
+def _very_end(pattern: str) -> str:
+    """The pattern for Python, whose `$` also matches before a last line break."""
+    return _END.sub(lambda match: r"$(?!\n)" if match["end"] else match[0], pattern)
 
 
 def _pandas(frame: pl.DataFrame) -> Any:  # noqa: ANN401 - the same

@@ -48,9 +48,9 @@ def _bound(value: object, info: ValidationInfo) -> object:
 
 
 def _from_today(match: re.Match[str], info: ValidationInfo) -> datetime:
-    today = (info.context or {}).get("today")
-    if not isinstance(today, date):
-        raise TypeError("this check does not know what today is; give a fixed day")
+    today: date | None = (info.context or {}).get("today")
+    if today is None:
+        raise ValueError("this check does not know what today is; give a fixed day")
     days = int(match["days"] or 0) * (-1 if match["sign"] == "-" else 1)
     return datetime(today.year, today.month, today.day, tzinfo=UTC) + timedelta(days=days)
 
