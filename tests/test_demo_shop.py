@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.contracts import TABLES
 from features.errors import ConfigError
+from features.sources import find_deliveries, map_chunk, read_delivery
 from flows.demo_shop import ShopFiles, ShopPlan, write_lines, write_shop
 from flows.demo_shop.calendar import Season, make_calendar
 from flows.demo_shop.dirt import Fault, Spots, soil
@@ -328,6 +330,22 @@ def test_the_config_reads_the_export_and_nothing_else(clean: ShopFiles):
         assert plain <= set(header), table
     assert not files
     assert {offer.id for offer in config.offers} == set(_read(clean, "contacts")["offer_id"].drop_nulls())
+
+
+def test_the_readers_set_aside_every_broken_row_and_no_other(small: ShopFiles):
+    config = load(CONFIGS / "demo.yaml")
+    found = []
+    for name, table in TABLES.items():
+        if name not in config.sources:
+            continue
+        path = str(config.sources[name].path).replace("demo/raw", str(small.raw))
+        source = config.sources[name].model_copy(update={"path": path})
+        for delivery in find_deliveries(table, source):
+            for raw in read_delivery(delivery, source):
+                mapped = map_chunk(raw, table, source, config.timezone).drop_nulls("fault")
+                found += [(delivery.path.name, line) for line in mapped["source_line"]]
+    broken = [(file, line) for file, line, _ in _truth(small, "dirty-rows").iter_rows()]
+    assert sorted(found) == sorted(broken)
 
 
 def test_a_plan_names_everything_that_is_wrong_with_it():
