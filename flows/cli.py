@@ -40,6 +40,7 @@ app = App(
     help="Find the customers who are about to stop buying, and those who can be won back at a profit.\n\n"
     "New here? Run winback demo, then winback init YOUR_FILE.csv.",
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
     default_parameter=Parameter(negative=(), negative_iterable=()),
     version=_version,
     version_flags=("--version",),

@@ -43,7 +43,7 @@ def _lines(sample: Sample, found: Guesses, basis: str | None) -> Iterator[str]:
     yield "sources:"
     yield "  transactions:"
     yield from _options({**sample.options, **found.options}, indent=4)
-    yield "    columns:"
+    yield "    columns:" if found.columns else "    columns: {}"
     yield from _columns(found)
     yield "    # Exports that overlap bring rows twice. Say which one wins, once you know:"
     yield "    # overlap: replace_order    # or replace_period, or a key such as key: [order_id, line_id]"
@@ -88,7 +88,7 @@ def _customers(sample: Sample, found: Guesses) -> Iterator[str]:
     yield "  customers:    # the same file says who agreed to be contacted"
     yield from _options(options, indent=4)
     yield "    key: [customer_id]    # a person's last row counts"
-    yield "    columns:"
+    yield "    columns:" if found.columns else "    columns: {}"
     yield f"      customer_id: {_value(who)}"
     yield f"      consent_email: {_value(consent)}"
 
