@@ -133,7 +133,7 @@ def _stopped(taught: Sample, judged: Sample, recipe: Recipe) -> tuple[bytes, lis
         num_boost_round=recipe.options.rounds,
         evals=[(_quantiles(judged, recipe, like=train), "judged")],
         evals_result=history,
-        callbacks=[xgb.callback.EarlyStopping(recipe.options.early_stopping, save_best=True)],
+        callbacks=[xgb.callback.EarlyStopping(rounds=recipe.options.early_stopping, save_best=True)],
         verbose_eval=False,
     )
     (curve,) = history["judged"].values()

@@ -1,0 +1,150 @@
+"""What is kept of a training, and what it says about a feature frame.
+
+A bundle is a folder of XGBoost's own files (`.ubj`) and one JSON file; nothing in it can run code. Its digest
+is the model version: the same data, config and seed give the same digest.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from features.errors import WinbackError
+from models.boosting import predict as grown
+from models.calibration import Calibrator
+from models.margin import MarginModel
+from models.matrix import FeatureContract, to_matrix
+from models.value import Worth
+
+_SCHEMA = 1
+_JSON = "bundle.json"
+_CHURN = "churn"
+_CHUNK = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Everything needed to score.
+
+    Attributes:
+        contract: the features.
+        churn: trees of the return, UBJSON.
+        calibrator: from their output to p0.
+        window: margin inside the outcome window of those who return.
+        returned: V1.
+        stayed: V0.
+        about: what it was trained on and with, JSON values.
+    """
+
+    contract: FeatureContract
+    churn: bytes
+    calibrator: Calibrator
+    window: MarginModel
+    returned: Worth
+    stayed: Worth
+    about: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """The model version: 12 hex digits of the SHA-256 of all files."""
+        total = hashlib.sha256()
+        for name, content in sorted(self.files().items()):
+            total.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(content).digest())
+        return total.hexdigest()[:12]
+
+    def files(self) -> dict[str, bytes]:
+        """File name: content."""
+        content = {
+            "schema": _SCHEMA,
+            "about": dict(self.about),
+            "contract": self.contract.to_json(),
+            "calibrator": self.calibrator.to_json(),
+            "window": self.window.to_json(),
+            "returned": self.returned.to_json(),
+            "stayed": self.stayed.to_json(),
+        }
+        text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+        margins = {"window": self.window, "returned": self.returned.model, "stayed": self.stayed.model}
+        trees = {_CHURN: self.churn}
+        for name, model in margins.items():
+            trees |= {f"{name}_level": model.level or b"", f"{name}_hurdle": model.hurdle or b""}
+        return {_JSON: f"{text}\n".encode(), **{f"{name}.ubj": raw for name, raw in trees.items() if raw}}
+
+    def save(self, folder: Path) -> None:
+        """Write the files into a folder, made if needed."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self.files().items():
+            (folder / name).write_bytes(content)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """The bundle that `save` wrote.
+
+    Raises:
+        WinbackError: when the folder holds no bundle, or one of another version.
+    """
+    try:
+        content = json.loads((folder / _JSON).read_text("utf-8"))
+        churn = (folder / f"{_CHURN}.ubj").read_bytes()
+    except (OSError, ValueError) as error:
+        raise WinbackError(
+            f"{folder} holds no readable model ({error}). Train again: winback train."
+        ) from None
+    if content["schema"] != _SCHEMA:
+        raise WinbackError(
+            f"The model in {folder} has format {content['schema']}, this version reads {_SCHEMA}. "
+            "Train again: winback train."
+        )
+    return Bundle(
+        FeatureContract.from_json(content["contract"]),
+        churn,
+        Calibrator.from_json(content["calibrator"]),
+        MarginModel.from_json(content["window"], *_trees(folder, "window")),
+        Worth.from_json(content["returned"], *_trees(folder, "returned")),
+        Worth.from_json(content["stayed"], *_trees(folder, "stayed")),
+        content["about"],
+    )
+
+
+def predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
+    """What the model believes of each row, in the order of the rows.
+
+    Args:
+        bundle: the model.
+        features: feature frame with `as_of`, `customer_id` and `stage`.
+
+    Returns:
+        customer_id, as_of, p0, churn_probability, p0_se, expected_margin, value_if_returned (S),
+        value_if_not_returned (V0), value_se (of S); money in minor units, Float64.
+
+    Raises:
+        DataRefused: when the features do not fit the model.
+    """
+    chunks = [_predict(bundle, chunk) for chunk in features.iter_slices(_CHUNK)]
+    return pl.concat(chunks) if chunks else _predict(bundle, features)
+
+
+def _predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
+    matrix, stage = to_matrix(features, bundle.contract), features["stage"]
+    p0 = bundle.calibrator.apply(grown(bundle.churn, matrix))
+    margin, _ = bundle.window.predict(matrix, stage)
+    won, won_error = bundle.returned.predict(matrix, stage)
+    left, left_error = bundle.stayed.predict(matrix, stage)
+    return features.select("customer_id", "as_of").with_columns(
+        p0=p0,
+        churn_probability=1 - p0,
+        p0_se=bundle.calibrator.standard_error(p0),
+        expected_margin=p0 * margin,
+        value_if_returned=won - left,
+        value_if_not_returned=left,
+        value_se=(won_error**2 + left_error**2) ** 0.5,
+    )
+
+
+def _trees(folder: Path, name: str) -> tuple[bytes | None, bytes | None]:
+    level, hurdle = (folder / f"{name}_{part}.ubj" for part in ("level", "hurdle"))
+    return level.read_bytes() if level.exists() else None, hurdle.read_bytes() if hurdle.exists() else None
