@@ -18,9 +18,7 @@ from features.errors import ConfigError, DataRefused, WinbackError, WorkspaceBus
 from flows import cli, runtime
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = [
-    "polars",
-    "pydantic",
+HEAVY = ["polars", "pydantic", "prefect", "mlflow", "xgboost", "great_expectations", "pandas", "sklearn"]
     "prefect",
     "mlflow",
     "xgboost",

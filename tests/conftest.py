@@ -1,0 +1,20 @@
+"""Tests leave nothing in the user's own Prefect home, and talk to no server that is configured there."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+# Prefect reads these once, at its first import, which comes before any fixture.
+_HOME = tempfile.mkdtemp(prefix="prefect-")
+os.environ |= {"PREFECT_HOME": _HOME, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+for _name in ("PREFECT_API_URL", "PREFECT_PROFILE"):
+    os.environ.pop(_name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prefect_home_is_removed() -> Iterator[None]:
+    yield
+    shutil.rmtree(_HOME, ignore_errors=True)
