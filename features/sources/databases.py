@@ -68,10 +68,10 @@ def _duckdb(uri: str, query: str, after: str | None, where: str) -> Iterator[Cur
     path = _file(uri, where)
     try:
         with duckdb.connect(path, read_only=True) as connection:
-            statements = connection.extract_statements(query)
+            text = _with_after(query, "$after")
+            statements = connection.extract_statements(text)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                 raise ConfigError(f"{where}.query: it must be one SELECT, and nothing else.")
-            text = _with_after(query, "$after")
             yield connection.execute(text, {"after": after} if after is not None else None)
     except (duckdb.CatalogException, duckdb.BinderException, duckdb.ParserException) as error:
         raise _query_failed(where, error) from None
@@ -88,7 +88,7 @@ def _sqlite(uri: str, query: str, after: str | None, where: str) -> Iterator[Cur
     try:
         connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
         connection.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
-        yield connection.execute(query, {"after": after} if after is not None else {})
+        yield connection.execute(query, {} if after is None else {"after": _number_or_text(after)})
     except sqlite3.Error as error:
         raise _query_failed(where, error) from None
     finally:
@@ -142,6 +142,11 @@ def _with_after(query: str, parameter: str, percent: str = "%") -> str:
         return "\0" if match["after"] else match.group()
 
     return _AFTER.sub(written, query).replace("%", percent).replace("\0", parameter)
+
+
+def _number_or_text(after: str) -> int | str:
+    """SQLite compares by the type of the value: every number comes before every text."""
+    return int(after) if after.removeprefix("-").isdecimal() and str(int(after)) == after else after
 
 
 def _file(uri: str, where: str) -> Path:

@@ -75,7 +75,7 @@ def read_delivery(
 
     Yields:
         The source's own columns (text from text files), then `source_line`, `fault` and `raw`. Every record
-        comes out once. A delivery without rows yields nothing, or one empty chunk.
+        comes out once. A delivery without rows yields nothing.
 
     Raises:
         DataRefused: when it cannot be read as a whole; this may come after the first chunks, so nothing may

@@ -14,6 +14,7 @@ import polars as pl
 
 from features.contracts import Column, Kind, Table
 from features.errors import ConfigError
+from features.hashing import stable_hash
 from features.options import SourceOptions
 from features.sources.cells import Cells, read_day, read_flag, read_number, read_text, read_time, tidy
 from features.sources.chunks import CONTROL, LINE, as_json
@@ -70,25 +71,22 @@ def map_chunk(raw: pl.DataFrame, table: Table, source: SourceOptions, timezone: 
             rows.faults.append((f"missing_{column.name}", mapped[column.name].is_null()))
     mapped = mapped.with_columns(raw[LINE])
     if table.name == "transactions":
-        mapped = mapped.with_columns(order_ids(mapped))
+        mapped = mapped.with_columns(_order_ids(mapped))
     names = [name for name in table.index if name in mapped.columns]
     return mapped.select(*names, LINE).with_columns(_judged(raw, rows.faults, present))
 
 
-def order_ids(mapped: pl.DataFrame) -> pl.Expr:
+def _order_ids(mapped: pl.DataFrame) -> pl.Series:
     """The order of each row; where the source names none, all that a customer buys at one time is an order.
 
     A guest's line without an order is an order of its own. The derived id does not show the customer.
     """
-    import polars_hash as plh  # noqa: F401 - it registers the namespace chash
-
     who = pl.coalesce(pl.lit("c:") + pl.col("customer_id"), pl.format("g:{}", LINE))
-    what = pl.format("{}|{}", who, pl.col("ordered_at").dt.epoch("us"))
-    digest: pl.Expr = what.chash.sha2_256()  # type: ignore[attr-defined]
-    derived = digest.str.slice(0, 20)
-    if "order_id" in mapped.columns:
-        return pl.coalesce("order_id", derived).alias("order_id")
-    return derived.alias("order_id")
+    when = pl.col("ordered_at")
+    facts = mapped.select(when, pl.format("{}|{}", who, when.dt.epoch("us")).alias("key"))
+    derived = facts.select(pl.format("{}-{}", when.dt.strftime("%Y%m%d"), stable_hash("key", "order_id")))
+    named = mapped["order_id"] if "order_id" in mapped else pl.Series([None], dtype=pl.String)
+    return derived.select(pl.coalesce(named, pl.all()).alias("order_id")).to_series()
 
 
 def _zone(name: str, table: str) -> str:

@@ -109,7 +109,7 @@ def _column(name: str, values: list[Any]) -> pl.Series:
         return pl.Series(name, values, dtype=pl.Boolean)
     if kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
         return pl.Series(name, values, dtype=pl.Int64)
-    if kinds and kinds <= {int, float, Decimal}:
+    if kinds - {int} and kinds <= {int, float, Decimal}:
         return pl.Series(
             name, [None if value is None else float(value) for value in values], dtype=pl.Float64
         )

@@ -52,7 +52,7 @@ def read_records(lines: Lines, source: SourceOptions, layout: Format, width: int
     return _records(lines, _splitter(lines, source, layout, width), width)
 
 
-# Takes a line and, where its quotes say so, those after it; gives the cells (None: a quote stays open) and text.
+# Takes a line and, where its quotes say so, those after it; gives cells (None: a quote stays open) and text.
 _Splitter = Callable[[str], tuple[list[str] | None, str]]
 
 
