@@ -353,3 +353,40 @@ def test_many_rows_are_sampled_and_all_are_counted(gate):
     verdict = gate.check_table(suite_of(at_least_zero("amount", at_most=0.0005)), frame, [], label="features")
     [failure] = verdict.failures
     assert (failure.failed, failure.rows, failure.keys) == (3, 5003, ("row 1", "row 2"))
+
+
+def test_many_deliveries_are_judged_at_once_and_each_by_itself(tmp_path):
+    suite = suite_of(at_least_zero("amount", rows="quarantine"), not_null("customer_id", severity="warning"))
+    tallies = {}
+    for name, frame in (("good", ORDERS.head(1)), ("bad", ORDERS.tail(3)), ("empty", ORDERS.clear())):
+        tallies[name] = Tally(suite, sample_rows=2, keys_shown=5)
+        tallies[name].add(frame)
+    tallies["unreadable"] = Tally(suite, sample_rows=2, keys_shown=5)
+    tallies["unreadable"].add(ORDERS.with_columns(fault=pl.lit("ragged_row")))
+    with Gate(tmp_path, OPTIONS) as gate:
+        verdicts = gate.check_deliveries(suite, tallies, label="orders")
+        assert gate.check_deliveries(suite, {}, label="none") == []
+    assert [(one.label, one.passed) for one in verdicts] == [
+        ("orders: good", True),
+        ("orders: bad", False),
+        ("orders: empty", True),
+        ("orders: unreadable", False),
+    ]
+    assert [(one.rule, one.keys) for one in verdicts[1].failures] == [
+        ("amount_low", ("a.csv:3", "b.csv:9")),
+        ("bad_share", ()),
+    ]
+    assert [one.keys for one in verdicts[1].warnings] == [("a.csv:3",)]
+    assert [(one.rule, one.examples) for one in verdicts[3].failures] == [("bad_share", ("ragged_row 4",))]
+    assert "orders: bad: amount_low" in (tmp_path / "index.html").read_text()
+
+
+def test_a_delivery_judged_with_others_gets_the_verdict_it_gets_alone(gate):
+    suite = suite_of(at_least_zero("amount"), not_null("customer_id", at_most=0.3))
+    tallies = {}
+    for name in "abc":
+        tallies[name] = Tally(suite, sample_rows=10, keys_shown=2)
+        tallies[name].add(ORDERS.filter(pl.col("amount") > -8 + ord(name) % 3))
+    together = gate.check_deliveries(suite, tallies, label="orders")
+    alone = [gate.check_deliveries(suite, {name: one}, label="orders")[0] for name, one in tallies.items()]
+    assert together == alone

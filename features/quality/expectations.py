@@ -46,10 +46,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What Great Expectations said about one rule: met or not, and rows that break it."""
+    """What Great Expectations said about one rule: met or not, and the rows that break it, counted from 0.
+
+    At most as many rows are named as were asked for; `failed` counts them all.
+    """
 
     met: bool
     failed: int
+    rows: frozenset[int]
 
 
 class Expectations:
@@ -66,7 +70,13 @@ class Expectations:
         self._names: set[str] = set()
 
     def validate(
-        self, name: str, checks: Sequence[Check], frame: pl.DataFrame, personal: Collection[str] = ()
+        self,
+        name: str,
+        checks: Sequence[Check],
+        frame: pl.DataFrame,
+        personal: Collection[str] = (),
+        *,
+        shown: int | None = None,
     ) -> tuple[str, Mapping[str, Outcome]]:
         """Run the checks over a frame.
 
@@ -75,6 +85,7 @@ class Expectations:
             checks: expectations; their columns are all there.
             frame: any rows.
             personal: columns whose values must not be shown.
+            shown: rows named per outcome; as many as in all messages if not given.
 
         Returns:
             The name under which Data Docs hold the result, and the outcome per rule id.
@@ -86,12 +97,12 @@ class Expectations:
         rules = {check.rule.id: check.rule for check in checks}
         outcomes = {}
         with _quiet():
-            identifier, result = self._checkpoint(name, checks, frame)
+            identifier, result = self._checkpoint(name, checks, frame, shown or self._shown)
             for one in result.results:
                 rule = rules[one.expectation_config.meta["id"]]
                 _raise_crash(one, rule, name)
+                outcomes[rule.id] = _outcome(one)
                 one.result = _shown(one.result, masked=bool(set(rule.columns) & set(personal)))
-                outcomes[rule.id] = Outcome(bool(one.success), int(one.result.get("unexpected_count", 0)))
             # In place of what the checkpoint has kept: pages are made from this.
             self._context.validation_results_store.set(identifier, result)
         return name, outcomes
@@ -111,7 +122,9 @@ class Expectations:
                 self._context.add_data_docs_site(_SITE, site)
             self._context.build_data_docs([_SITE])
 
-    def _checkpoint(self, name: str, checks: Sequence[Check], frame: pl.DataFrame) -> tuple[Any, Any]:
+    def _checkpoint(
+        self, name: str, checks: Sequence[Check], frame: pl.DataFrame, shown: int
+    ) -> tuple[Any, Any]:
         gx, context = self._gx, self._context
         asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
         suite = gx.ExpectationSuite(name, expectations=[_expectation(check) for check in checks])
@@ -123,11 +136,12 @@ class Expectations:
                 name=name,
                 validation_definitions=[context.validation_definitions.add(definition)],
                 actions=[],
-                result_format={"result_format": "SUMMARY", "partial_unexpected_count": self._shown},
+                result_format={"result_format": "SUMMARY", "partial_unexpected_count": shown},
             )
         )
         run_id = gx.RunIdentifier(run_name=self._run, run_time=datetime.now(UTC))
-        done = checkpoint.run(batch_parameters={"dataframe": _pandas(frame)}, run_id=run_id)
+        read = sorted({column for check in checks for column in check.rule.columns})
+        done = checkpoint.run(batch_parameters={"dataframe": _pandas(frame.select(read))}, run_id=run_id)
         [(identifier, result)] = done.run_results.items()
         return identifier, result
 
@@ -251,3 +265,9 @@ def _short(value: Any) -> Any:  # noqa: ANN401 - whatever Great Expectations put
     if isinstance(value, dict):
         return {key: _short(one) for key, one in value.items()}
     return value
+
+
+def _outcome(result: Any) -> Outcome:  # noqa: ANN401 - the same
+    found = result.result
+    rows = frozenset(found.get("partial_unexpected_index_list") or ())
+    return Outcome(bool(result.success), int(found.get("unexpected_count", 0)), rows)

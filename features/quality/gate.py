@@ -9,18 +9,15 @@ from typing import Self
 import polars as pl
 
 from features.options import QualityOptions
-from features.quality.counting import BROKEN_ROWS, count_broken
+from features.quality.counting import Tally, count_broken
 from features.quality.expectations import Check, Expectations, Outcome, limit
+from features.quality.findings import Counted, at_most, findings, text
 from features.quality.pages import Page, publish
 from features.quality.rules import Rule
 from features.quality.suites import KEY, Suite
 from features.quality.verdicts import Failure, Verdict
 
 logger = logging.getLogger(__name__)
-
-_BAD_SHARE = "bad_share"
-_ON_PURPOSE = "excluded_"
-_LONGEST_VALUE = 80
 
 
 class Gate:
@@ -74,31 +71,38 @@ class Gate:
         Raises:
             WinbackError: when an expectation could not be evaluated.
         """
-        rules = suite.applicable(sample.columns)
-        skipped = suite.skipped(sample.columns)
-        where = sample if failing is None or failing.is_empty() else failing
-        found = {
-            rule.id: self._failure(
-                label, rule, counts[rule.id], rows, where=where, key=key, personal=personal
-            )
-            for rule in rules
-        }
-        bad = self._bad_share(label, rules, counts, rows, faults or {})
-        checks = [
-            Check(limit(one.rule, one.severity, one.because, one.at_most), 1.0, str(one))
-            for one in (*found.values(), bad)
+        one = Counted(label, rows, counts, faults or {}, sample, sample if failing is None else failing)
+        return self._judge(suite, [one], key, personal, label)[0]
+
+    def check_deliveries(
+        self,
+        suite: Suite,
+        tallies: Mapping[str, Tally],
+        key: Sequence[str] = KEY,
+        personal: frozenset[str] = frozenset(),
+        *,
+        label: str,
+    ) -> list[Verdict]:
+        """Judge many deliveries of one table at once, each by itself; hundreds cost little more than one.
+
+        Args:
+            suite: its rules.
+            tallies: name of the delivery -> what it adds up to; all have the same columns.
+            key: columns that say which row it is.
+            personal: columns whose values are never shown.
+            label: what the table is called.
+
+        Returns:
+            One verdict per delivery, in order.
+
+        Raises:
+            WinbackError: when an expectation could not be evaluated.
+        """
+        deliveries = [
+            Counted(f"{label}: {name}", one.rows, one.counts, one.faults, one.sample, one.failing)
+            for name, one in tallies.items()
         ]
-        measures = pl.DataFrame({one.rule: [one.share] for one in (*found.values(), bad)})
-        counts_page, decided = self._expectations.validate(f"{label}-counts", checks, measures)
-        pages = {"counts over all rows": counts_page}
-        if rules:
-            row_checks = [Check(rule, 1 - self._at_most(rule), rule.because) for rule in rules]
-            page, seen = self._expectations.validate(f"{label}-rows", row_checks, sample, personal)
-            pages[f"{sample.height:,} rows one by one"] = page
-            if sample.height == rows:
-                self._compare(label, counts, seen)
-        broken = [one for one in (*found.values(), bad) if not decided[one.rule].met]
-        return self._verdict(suite, label, broken, skipped, pages)
+        return self._judge(suite, deliveries, key, personal, label) if deliveries else []
 
     def check_table(
         self,
@@ -127,7 +131,7 @@ class Gate:
         rules = suite.applicable(taken)
         skipped = suite.skipped(taken)
         if not rules:
-            return self._verdict(suite, label, [], skipped, {})
+            return self._verdicts(suite, label, {label: []}, skipped, {})[0]
         checks = [Check(rule, 1.0, _measured(rule, values)) for rule in rules]
         page, outcomes = self._expectations.validate(label, checks, measures)
         broken = [
@@ -135,7 +139,7 @@ class Gate:
             for rule in rules
             if not outcomes[rule.id].met
         ]
-        return self._verdict(suite, label, broken, skipped, {"measures": page})
+        return self._verdicts(suite, label, {label: broken}, skipped, {"measures": page})[0]
 
     def publish(self) -> Path | None:
         """Write the Data Docs of everything checked so far; the way to their first page, or None without."""
@@ -149,111 +153,84 @@ class Gate:
             self._lazy = Expectations(self._run, self._options.row_keys_shown)
         return self._lazy
 
-    def _at_most(self, rule: Rule) -> float:
-        if rule.at_most is not None:
-            return rule.at_most
-        return self._options.max_bad_share if rule.rows == "quarantine" else 0.0
-
-    def _failure(
+    def _judge(
         self,
-        label: str,
-        rule: Rule,
-        failed: int,
-        rows: int,
-        *,
-        where: pl.DataFrame,
+        suite: Suite,
+        deliveries: Sequence[Counted],
         key: Sequence[str],
         personal: frozenset[str],
-    ) -> Failure:
-        """What would be said about the rule if its share turns out too high."""
-        shown = self._options.row_keys_shown
-        keys: tuple[str, ...] = ()
-        examples: tuple[str, ...] = ()
-        if failed:
-            numbered = where.with_row_index("_row", 1)
-            broken = numbered.filter(rule.broken()).head(shown)
-            keys = _keys(broken, key, personal)
-            examples = () if set(rule.columns) & personal else _values(broken, rule.columns)
-        share = failed / rows if rows else 0.0
-        at_most = self._at_most(rule)
-        return Failure(
-            label, rule.id, rule.severity, failed, rows, share, at_most, keys, examples, rule.because
-        )
-
-    def _bad_share(
-        self,
         label: str,
-        rules: Sequence[Rule],
-        counts: Mapping[str, int],
-        rows: int,
-        faults: Mapping[str, int],
-    ) -> Failure:
-        excluded = sum(count for fault, count in faults.items() if fault.startswith(_ON_PURPOSE))
-        bad_faults = {fault: n for fault, n in sorted(faults.items()) if not fault.startswith(_ON_PURPOSE)}
-        bad = counts.get(BROKEN_ROWS, 0) + sum(bad_faults.values())
-        named = bad_faults | {rule.id: counts[rule.id] for rule in rules if rule.rows == "quarantine"}
-        base = rows - excluded
-        return Failure(
-            label,
-            _BAD_SHARE,
-            "critical",
-            bad,
-            base,
-            bad / base if base else 0.0,
-            self._options.max_bad_share,
-            (),
-            tuple(f"{name} {count:,}" for name, count in named.items() if count),
-            "rows that cannot be used are set aside; too many mean that the delivery or its mapping is wrong",
-        )
+    ) -> list[Verdict]:
+        sample = _joint([one.sample for one in deliveries], self._options.sample_rows)
+        rules = suite.applicable(sample.columns)
+        said = [findings(one, rules, self._options, key, personal) for one in deliveries]
+        shares = pl.DataFrame([{rule: one.share for rule, one in each.items()} for each in said])
+        checks = [
+            Check(limit(one.rule, one.severity, one.because, one.at_most), 1.0, _summary(said, one.rule))
+            for one in said[0].values()
+        ]
+        name, decided = self._expectations.validate(f"{label}-counts", checks, shares, shown=len(said))
+        pages = {"counts over all rows": name}
+        if rules:
+            of_rows = [Check(rule, 1 - at_most(rule, self._options), rule.because) for rule in rules]
+            name, seen = self._expectations.validate(f"{label}-rows", of_rows, sample, personal)
+            pages[f"{sample.height:,} rows one by one"] = name
+            self._compare(deliveries, sample.height, seen)
+        broken = [
+            [failure for rule, failure in each.items() if number in decided[rule].rows]
+            for number, each in enumerate(said)
+        ]
+        labels = [one.label for one in deliveries]
+        skipped = suite.skipped(sample.columns)
+        return self._verdicts(suite, label, dict(zip(labels, broken, strict=True)), skipped, pages)
 
-    def _compare(self, label: str, counts: Mapping[str, int], seen: Mapping[str, Outcome]) -> None:
+    def _compare(self, deliveries: Sequence[Counted], seen_rows: int, seen: Mapping[str, Outcome]) -> None:
+        """Say so when Great Expectations, having seen every row, counts otherwise than we do."""
+        if seen_rows != sum(one.rows for one in deliveries) or len(deliveries) > 1:
+            return
+        [one] = deliveries
         for rule, outcome in seen.items():
-            if outcome.failed != counts[rule]:
-                logger.warning(
-                    "%s: rule %s counts %d rows, Great Expectations %d",
-                    label,
-                    rule,
-                    counts[rule],
-                    outcome.failed,
-                )
+            if outcome.failed != one.counts[rule]:
+                counts = f"{one.counts[rule]:,} rows, Great Expectations {outcome.failed:,}"
+                logger.warning("%s: rule %s counts %s", one.label, rule, counts)
 
-    def _verdict(
+    def _verdicts(
         self,
         suite: Suite,
         label: str,
-        broken: Sequence[Failure],
+        broken: Mapping[str, Sequence[Failure]],
         skipped: tuple[str, ...],
         pages: Mapping[str, str],
-    ) -> Verdict:
-        critical = tuple(one for one in broken if one.severity == "critical")
-        warnings = tuple(one for one in broken if one.severity == "warning")
+    ) -> list[Verdict]:
         docs = self._docs / "index.html" if self._docs else None
-        verdict = Verdict(suite.name, label, not critical, critical, warnings, skipped, docs)
-        for warning in warnings:
-            logger.warning("%s: %s", label, warning)
-        self._pages.append(Page(label, suite.about, pages, verdict))
-        return verdict
+        verdicts = []
+        for name, failures in broken.items():
+            critical = tuple(one for one in failures if one.severity == "critical")
+            warnings = tuple(one for one in failures if one.severity == "warning")
+            verdicts.append(Verdict(suite.name, name, not critical, critical, warnings, skipped, docs))
+            for warning in warnings:
+                logger.warning("%s: %s", name, warning)
+        self._pages.append(Page(label, suite.about, pages, tuple(verdicts)))
+        return verdicts
 
 
-def _keys(broken: pl.DataFrame, key: Sequence[str], personal: frozenset[str]) -> tuple[str, ...]:
-    if not key or set(key) & personal or not set(key) <= set(broken.columns):
-        return tuple(f"row {number}" for number in broken["_row"])
-    return tuple(dict.fromkeys(":".join(str(part) for part in row) for row in broken.select(key).iter_rows()))
+def _joint(samples: Sequence[pl.DataFrame], most: int) -> pl.DataFrame:
+    """All samples in one, evenly thinned."""
+    filled = [sample for sample in samples if sample.width]
+    if not filled:
+        return pl.DataFrame()
+    together = pl.concat(filled, how="diagonal")
+    return together.gather_every(-(-together.height // most) or 1)
 
 
-def _values(broken: pl.DataFrame, columns: Sequence[str]) -> tuple[str, ...]:
-    rows = broken.select(columns).iter_rows()
-    return tuple(dict.fromkeys(" / ".join(_text(value) for value in row) for row in rows))
-
-
-def _text(value: object) -> str:
-    text = "null" if value is None else repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "..."
+def _summary(said: Sequence[Mapping[str, Failure]], rule: str) -> str:
+    """The finding itself for one delivery, the reason alone for many."""
+    return str(said[0][rule]) if len(said) == 1 else said[0][rule].because
 
 
 def _examples(rule: Rule, values: Mapping[str, object]) -> tuple[str, ...]:
     names = [*rule.columns, *rule.shows]
-    return tuple(f"{name} {_text(values[name])}" for name in names if name in values)
+    return tuple(f"{name} {text(values[name])}" for name in names if name in values)
 
 
 def _measured(rule: Rule, values: Mapping[str, object]) -> str:

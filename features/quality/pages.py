@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from features.quality.expectations import plain_name
-from features.quality.verdicts import Verdict
+from features.quality.verdicts import Failure, Verdict
 
 _RUNS_KEPT = 30
 _FACTS = "run.json"
@@ -37,12 +37,12 @@ td, th { border: 1px solid #ccc; padding: .3rem .6rem; vertical-align: top; }
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One check, and the pages that Great Expectations made of it (what they show -> their name)."""
+    """One check: the pages that Great Expectations made of it (what they show -> name), and the verdicts."""
 
     label: str
     about: str
     pages: Mapping[str, str]
-    verdict: Verdict
+    verdicts: tuple[Verdict, ...]
 
 
 def publish(folder: Path, run: str, pages: Sequence[Page], build: Callable[[Path], None]) -> Path:
@@ -94,7 +94,6 @@ def _without_network(folder: Path) -> None:
 
 
 def _facts(folder: Path, page: Page) -> dict[str, Any]:
-    verdict = page.verdict
     links = {}
     for text, name in page.pages.items():
         found = sorted((folder / "validations" / name).rglob("*.html"))
@@ -103,12 +102,18 @@ def _facts(folder: Path, page: Page) -> dict[str, Any]:
     return {
         "label": page.label,
         "about": page.about,
-        "passed": verdict.passed,
-        "failures": [str(failure) for failure in verdict.failures],
-        "warnings": [str(warning) for warning in verdict.warnings],
-        "skipped": list(verdict.skipped),
+        "passed": all(verdict.passed for verdict in page.verdicts),
+        "deliveries": len(page.verdicts),
+        "failures": [line for verdict in page.verdicts for line in _lines(page, verdict, verdict.failures)],
+        "warnings": [line for verdict in page.verdicts for line in _lines(page, verdict, verdict.warnings)],
+        "skipped": sorted({rule for verdict in page.verdicts for rule in verdict.skipped}),
         "links": links,
     }
+
+
+def _lines(page: Page, verdict: Verdict, found: Sequence[Failure]) -> list[str]:
+    before = "" if verdict.label == page.label else f"{verdict.label}: "
+    return [f"{before}{failure}" for failure in found]
 
 
 def _write_index(folder: Path, runs: Sequence[Path]) -> None:
@@ -137,6 +142,8 @@ def _row(run: str, check: Mapping[str, Any]) -> str:
     found = [html.escape(text) for text in (*check["failures"], *check["warnings"])]
     if check["skipped"]:
         found.append(html.escape(f"Not checked, the column is not there: {', '.join(check['skipped'])}."))
+    if check["deliveries"] > 1:
+        found.append(f"{check['deliveries']:,} deliveries.")
     links = [
         f'<a href="{html.escape(f"{run}/{link}")}">{html.escape(text)}</a>'
         for text, link in check["links"].items()
