@@ -19,16 +19,6 @@ from flows import cli, runtime
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ["polars", "pydantic", "prefect", "mlflow", "xgboost", "great_expectations", "pandas", "sklearn"]
-    "prefect",
-    "mlflow",
-    "xgboost",
-    "great_expectations",
-    "pandas",
-    "sklearn",
-    "matplotlib",
-    "duckdb",
-    "scipy",
-]
 COMMANDS = [name for name in cli.app if not name.startswith("-")]
 CONFIG = """
 workspace: {workspace}
