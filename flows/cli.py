@@ -6,7 +6,9 @@ flow; the others are plain functions.
 
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -55,7 +57,7 @@ class Shown:
     json: Annotated[bool, Parameter(show_default=False)] = False
     """Print the result as one JSON object on the last line of standard output."""
     verbose: Annotated[bool, Parameter(show_default=False)] = False
-    """Show what Prefect logs while the flow runs."""
+    """Show what Prefect logs while the flow runs, and warnings of libraries."""
     debug: Annotated[bool, Parameter(show_default=False)] = False
     """Show the traceback of a failure."""
 
@@ -327,11 +329,20 @@ def _run_flow(name: str, workspace: Path, shown: Shown, *arguments: object) -> S
 
     console = _console(error=True)
     log = Workspace(workspace).prefect / "server.log"
-    with prefect_ready(console, log, verbose=shown.verbose) as wait:
+    with _warnings(shown=shown.verbose), prefect_ready(console, log, verbose=shown.verbose) as wait:
         flow: Callable[..., Summary] = getattr(import_module(f"flows.{name}"), name)
         wait()
         with steps_shown(console):
             return flow(*arguments)
+
+
+@contextmanager
+def _warnings(*, shown: bool) -> Iterator[None]:
+    """Warnings of libraries are for their developers, unless a person asks for them."""
+    with warnings.catch_warnings():
+        if not shown:
+            warnings.simplefilter("ignore")
+        yield
 
 
 def _checked(common: Common, as_of: str | None) -> Path:
