@@ -102,7 +102,9 @@ def permitted(
         return pl.DataFrame(schema={"customer_id": pl.String, "channel": pl.String})
     answers = persons.join(known.customers, on="customer_id", how="left", maintain_order="left")
     return pl.concat(
-        answers.filter(_yes(answers, CONSENT_COLUMN[channel])).select("customer_id", channel=pl.lit(channel))
+        _with_flag(answers, CONSENT_COLUMN[channel])
+        .filter(_yes(CONSENT_COLUMN[channel]))
+        .select("customer_id", channel=pl.lit(channel))
         for channel in channels
     )
 
@@ -174,7 +176,9 @@ def _suppressed(suppressions: pl.DataFrame | None, day: date) -> pl.Series | Non
 
 
 def _staff(customers: pl.DataFrame | None) -> pl.Series | None:
-    return None if customers is None else customers.filter(_flag(customers, "is_staff"))["customer_id"]
+    if customers is None:
+        return None
+    return _with_flag(customers, "is_staff").filter(pl.col("is_staff"))["customer_id"]
 
 
 def _enrolled(enrolments: pl.DataFrame | None, day: date) -> pl.Series | None:
@@ -184,14 +188,14 @@ def _enrolled(enrolments: pl.DataFrame | None, day: date) -> pl.Series | None:
     return enrolments.filter(pl.col("as_of") < day, pl.col("open_until") > day)["customer_id"]
 
 
-def _yes(answers: pl.DataFrame, column: str) -> pl.Expr:
-    answer = _flag(answers, column)
+def _yes(column: str) -> pl.Expr:
+    answer = pl.col(column)
     return answer.fill_null(value=False) & ~(~answer).any().over("person_id")
 
 
-def _flag(frame: pl.DataFrame, column: str) -> pl.Expr:
-    """A column that the shop may not have: then null for all."""
-    return pl.col(column) if column in frame.columns else pl.lit(None, pl.Boolean)
+def _with_flag(frame: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Add a column that the shop may not have: then null for all."""
+    return frame if column in frame.columns else frame.with_columns(pl.lit(None, pl.Boolean).alias(column))
 
 
 def _check_channels(channels: list[str]) -> None:

@@ -138,7 +138,7 @@ def _head(candidates: pl.DataFrame, limits: Limits, salt: str) -> pl.DataFrame:
     ranked = candidates.sort(-_EIP, uniform("person_id", f"{salt}|rank"), "customer_id")
     contacted = (~(pl.col("is_universal") | pl.col("is_control"))).cast(pl.Int64)
     cost = contacted * pl.col("fine_cost")
-    fits = pl.lit(value=True)
+    fits = pl.col("fine_cost").is_not_null()
     if limits.capacity is not None:
         fits = fits & (contacted.cum_sum() - contacted + 1 <= limits.capacity)
     if limits.budget is not None:

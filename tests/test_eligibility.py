@@ -172,3 +172,10 @@ def test_a_safe_offer_is_taken_when_the_one_that_promises_most_is_too_unsure():
 def test_only_the_top_share_by_value_is_listed():
     assert listed(decided(copies(10), rules(top_value_share=0.3))) == ["c0000", "c0001", "c0002"]
     assert not listed(decided(copies(10), rules(top_value_share=0.0)))
+
+
+def test_an_offer_that_harms_is_not_put_in_the_place_of_one_that_only_costs_too_much():
+    dear = OfferOptions(id="dear", cost=30.0)
+    harmful = OfferOptions(id="harmful", effect=AssumedEffect(mu=-0.5, sd=0.1))
+    decision = decided(copies(1), rules(offers=(dear, harmful)))
+    assert reasons(decision) == {"c0000": "not_profitable"}

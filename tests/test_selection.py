@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from models.assignment import is_control, is_universal
 from models.eligibility import Known
-from models.options import ConsentOptions, ContactOptions, OfferOptions
+from models.options import AssumedEffect, ConsentOptions, ContactOptions, OfferOptions
 
 ARMS = {"control_share": 0.2, "universal_share": 0.1, "explore_share": 0.2}
 
@@ -117,8 +117,9 @@ def test_capacity_counts_contacted_people_only():
 
 
 def test_nobody_of_a_holdout_is_ever_contacted():
-    rule = rules(**ARMS)
+    rule = rules(capacity=100, **ARMS)
     decision = decided(copies(400), rule)
+    assert decision.winback.filter(pl.col("arm") == "explore").height == 20
     people_ids = decision.winback.select(person_id="customer_id")
     assert people_ids.filter(is_universal(0.1, rule.list.salt, DAY, "year")).is_empty()
     assert people_ids.filter(is_control(0.2, rule.list.salt, decision.list_id)).is_empty()
@@ -159,10 +160,45 @@ def test_nobody_scored_gives_an_empty_list():
     assert decision.winback.is_empty()
 
 
-def test_a_thousandth_of_a_cent_over_the_budget_is_over():
-    rule = rules(contact=ContactOptions(cost={"email": 0.00333}), budget=0.00999)
-    assert decided(copies(5), rule).counts["listed"] == 3
-    assert decided(copies(5), rules(contact=rule.contact, budget=0.00998)).counts["listed"] == 2
+def test_a_budget_holds_to_fractions_of_a_cent():
+    contact = ContactOptions(cost={"email": 0.00333})
+    assert decided(copies(5), rules(contact=contact, budget=0.00999)).counts["listed"] == 3
+    assert decided(copies(5), rules(contact=contact, budget=0.00998)).counts["listed"] == 2
+    tiny = ContactOptions(cost={"email": 0.0000334})
+    assert decided(copies(5), rules(contact=tiny, budget=0.0001)).counts["listed"] == 2
+
+
+def test_the_ranking_is_cut_at_the_first_who_does_not_fit():
+    """Filling up with cheaper people further down would drop them again at a bigger budget."""
+    frame = people(
+        {"customer_id": "first", "order_value_mean": 0.0},
+        {"customer_id": "dear", "value_if_returned": 3990.0, "order_value_mean": 900.0},
+        {"customer_id": "cheap", "value_if_returned": 3000.0, "order_value_mean": 0.0},
+    )
+    offers = (OfferOptions(id="tenth", cost_rate=0.05, effect=AssumedEffect(mu=0.5, sd=0.05)),)
+    assert listed(decided(frame, rules(offers=offers))) == ["first", "dear", "cheap"]
+    assert listed(decided(frame, rules(offers=offers, budget=0.12))) == ["first"]
+
+
+def test_exploration_keeps_to_its_part_of_the_budget_whoever_is_drawn():
+    offers = (OfferOptions(id="tenth", cost_rate=0.5),)
+    frame = copies(200).with_columns(
+        order_value_mean=pl.when(pl.int_range(pl.len()) < 20).then(0.0).otherwise(5000.0)
+    )
+    decision = decided(frame, rules(offers=offers, explore_share=0.5, budget=20.0))
+    assert decision.winback.filter(pl.col("selection") == "explore").height == 1
+    assert decision.totals["expected_cost"] <= 20.0
+
+
+def test_exploration_does_not_reach_people_who_cost_money_when_they_return():
+    frame = pl.concat(
+        [
+            copies(20),
+            copies(20, value_if_returned=-900.0).with_columns(customer_id="x" + pl.col("customer_id")),
+        ]
+    )
+    decision = decided(frame, rules(explore_share=0.4))
+    assert decision.counts["by_arm"]["explore"] == 0
 
 
 def test_everybody_has_scores_with_an_offer():
