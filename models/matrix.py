@@ -18,6 +18,7 @@ from features.table import FACTS, KEYS
 LABELS = ("returned", "in_gap", "contacted", "weight", "window_margin")
 _MONTHS = margin_month(0).rstrip("0")
 _MOST_CATEGORIES = 64
+_SEASON_DAYS = 548
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +28,28 @@ class FeatureContract:
     Attributes:
         numbers: numeric and Boolean features; read as Float32, what is not finite becomes null.
         categories: categorical feature: its known values, in order.
+        ignored: features that were there at training but say nothing yet; they may be there or not.
     """
 
     numbers: tuple[str, ...]
     categories: Mapping[str, tuple[str, ...]]
+    ignored: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, frame: pl.DataFrame) -> Self:
         """Every feature of a feature frame or training frame, by its type.
 
         A String column becomes a category with its most frequent values; dates, keys, labels and facts are
-        left out.
+        left out. Features of the day itself (the season) are ignored until the days span a year and a half:
+        before that a season cannot be told from a trend, and the model would carry the trend on.
         """
         schema = {name: dtype for name, dtype in frame.schema.items() if _is_feature(name)}
+        numbers = [name for name in sorted(schema) if _is_number(schema[name])]
+        ignored = _of_the_day(frame, numbers) if _span_days(frame) < _SEASON_DAYS else []
         return cls(
-            numbers=tuple(sorted(n for n in schema if _is_number(schema[n]))),
+            numbers=tuple(name for name in numbers if name not in ignored),
             categories={n: _vocabulary(frame[n]) for n in sorted(schema) if _is_category(schema[n])},
+            ignored=tuple(ignored),
         )
 
     @property
@@ -52,13 +59,14 @@ class FeatureContract:
 
     def to_json(self) -> dict[str, Any]:
         """The contract as JSON values."""
-        return {"numbers": list(self.numbers), "categories": {k: list(v) for k, v in self.categories.items()}}
+        categories = {name: list(values) for name, values in self.categories.items()}
+        return {"numbers": list(self.numbers), "categories": categories, "ignored": list(self.ignored)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """The contract that `to_json` wrote."""
         categories = {name: tuple(values) for name, values in content["categories"].items()}
-        return cls(tuple(content["numbers"]), categories)
+        return cls(tuple(content["numbers"]), categories, tuple(content["ignored"]))
 
 
 def to_matrix(frame: pl.DataFrame, contract: FeatureContract) -> pl.DataFrame:
@@ -85,14 +93,27 @@ def to_matrix(frame: pl.DataFrame, contract: FeatureContract) -> pl.DataFrame:
 
 def _faults(frame: pl.DataFrame, contract: FeatureContract) -> list[str]:
     missing = [name for name in contract.names if name not in frame.columns]
-    extra = [
-        n for n, d in frame.schema.items() if _is_feature(n) and _is_readable(d) and n not in contract.names
-    ]
+    known = (*contract.names, *contract.ignored)
+    extra = [n for n, d in frame.schema.items() if _is_feature(n) and _is_readable(d) and n not in known]
     wrong = [n for n in contract.numbers if n in frame.columns and not _is_number(frame.schema[n])]
     wrong += [n for n in contract.categories if n in frame.columns and not _is_category(frame.schema[n])]
     found = {"missing": missing, "unknown to the model": extra, "of another type": wrong}
     faults = [f"{len(names)} {what}: {', '.join(sorted(names))}" for what, names in found.items() if names]
     return [*faults, *([hint.strip()] if (hint := did_you_mean(missing, extra)) else [])]
+
+
+def _of_the_day(frame: pl.DataFrame, names: list[str]) -> list[str]:
+    """Features that hold one value on each day, and not the same on all days."""
+    differing = frame.select(pl.col(names).n_unique()).row(0, named=True)
+    daily = (
+        frame.group_by("as_of").agg(pl.col(names).n_unique()).select(pl.col(names).max()).row(0, named=True)
+    )
+    return [name for name in names if daily[name] == 1 < differing[name]]
+
+
+def _span_days(frame: pl.DataFrame) -> int:
+    days = frame["as_of"]
+    return (days.max() - days.min()).days if len(frame) else 0  # type: ignore[operator,union-attr]  # dates
 
 
 def _is_feature(name: str) -> bool:
