@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,13 +16,15 @@ from typing import Literal
 import polars as pl
 
 from features.errors import DataRefused
-from flows.enrolments import Delivered, delivered
+from flows.enrolments import Delivered, delivered, read_manifest
 from flows.workspace import publish_folder
 from models.decision import Decision
 from models.outputs import FREE_TEXT, Manifest, digits
 
 MANIFEST = "manifest.json"
 REVISIONS = "revisions"
+_FRAMES = ("winback", "holdout", "excluded")
+_FILES = ("excluded.parquet", "holdout.parquet", "winback.csv", "winback.jsonl", "winback.parquet")
 _FORMULA = r"^[=+\-@\t\r]"
 
 log = logging.getLogger(__name__)
@@ -64,8 +67,31 @@ def write_list(folder: Path, decision: Decision, manifest: Manifest, *, revision
     with publish_folder(folder) as aside:
         if before is not None:
             _keep(folder, aside, before.list_id)
-        _write(aside, decision, manifest)
+        _write(aside, {name: getattr(decision, name) for name in _FRAMES}, manifest)
     return Written(folder, decision.list_id, "written" if before is None else "revised")
+
+
+def erase_from_list(folder: Path, customer_id: str) -> int:
+    """Take a person out of a list and of its revisions; ranks, counts and totals stay as they were delivered.
+
+    Args:
+        folder: the list's folder; nothing happens without a list.
+        customer_id: whom to erase.
+
+    Returns:
+        How many rows are gone.
+    """
+    found = [_erased(place, customer_id)[1] for place in _versions(folder)]
+    if sum(found) == 0:
+        return 0
+    with publish_folder(folder) as aside:
+        shutil.copytree(folder, aside, dirs_exist_ok=True)
+        for place in _versions(aside):
+            kept, _ = _erased(place, customer_id)
+            manifest = read_manifest(place)
+            if manifest is not None:
+                _write(place, kept, manifest)
+    return sum(found)
 
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
@@ -91,17 +117,26 @@ def _keep(folder: Path, aside: Path, list_id: str) -> None:
     shutil.copytree(folder, aside / REVISIONS / list_id, ignore=shutil.ignore_patterns(REVISIONS))
 
 
-def _write(aside: Path, decision: Decision, manifest: Manifest) -> None:
-    winback = decision.winback
+def _versions(folder: Path) -> list[Path]:
+    """The list's folder and those of its revisions."""
+    places = [folder, *sorted((folder / REVISIONS).glob("*"))]
+    return [place for place in places if (place / MANIFEST).is_file()]
+
+
+def _erased(place: Path, customer_id: str) -> tuple[dict[str, pl.DataFrame], int]:
+    """The frames of a list without a person, and how many rows that takes away."""
+    whole = {name: pl.read_parquet(place / f"{name}.parquet") for name in _FRAMES}
+    kept = {name: frame.filter(pl.col("customer_id") != customer_id) for name, frame in whole.items()}
+    return kept, sum(whole[name].height - kept[name].height for name in _FRAMES)
+
+
+def _write(aside: Path, frames: Mapping[str, pl.DataFrame], manifest: Manifest) -> None:
+    winback = frames["winback"]
     (aside / "winback.csv").write_text(_csv(winback, manifest.currency), encoding="utf-8", newline="")
     (aside / "winback.jsonl").write_text(winback.write_ndjson(), encoding="utf-8", newline="")
-    for name, frame in (
-        ("winback", winback),
-        ("holdout", decision.holdout),
-        ("excluded", decision.excluded),
-    ):
-        write_parquet(frame, aside / f"{name}.parquet")
-    files = {path.name: _sha256(path) for path in sorted(aside.iterdir()) if path.is_file()}
+    for name in _FRAMES:
+        write_parquet(frames[name], aside / f"{name}.parquet")
+    files = {name: _sha256(aside / name) for name in _FILES}
     content = manifest.model_copy(update={"files": files}).model_dump(mode="json")
     (aside / MANIFEST).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 

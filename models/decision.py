@@ -93,7 +93,7 @@ def appraise_all(predictions: pl.DataFrame, facts: pl.DataFrame, rules: Rules) -
         DataRefused: when the two do not hold the same customers.
     """
     shared = [name for name in facts.columns if name in predictions.columns and name != "customer_id"]
-    people = predictions.join(facts.drop(shared), on="customer_id", validate="1:1")
+    people = predictions.join(_with_favourites(facts.drop(shared)), on="customer_id", validate="1:1")
     if not people.height == predictions.height == facts.height:
         raise DataRefused(
             f"There are predictions for {predictions.height} customers and features for {facts.height}; "
@@ -123,6 +123,12 @@ def decide(appraised: Appraised, known: Known, rules: Rules, night: Night) -> De
     unique = one_per_person(with_potential(judged, rules.list, rules.currency), rules.list.salt)
     chosen = select(unique, rules.list, rules.currency, night.day, night.list_id)
     return _decision(chosen, rules, known, night)
+
+
+def _with_favourites(facts: pl.DataFrame) -> pl.DataFrame:
+    """A shop without products has no favourites: then null for all."""
+    absent = [name for name in ("favourite_product", "favourite_category") if name not in facts.columns]
+    return facts.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
 
 
 def _with_permitted_offer(appraised: Appraised, allowed: pl.DataFrame, salt: str) -> pl.DataFrame:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from decision_world import DAY, NIGHT, appraised, copies, decided, people, rules
+from decision_world import DAY, NIGHT, appraised, copies, decided, listed, people, rules
 
 from features.errors import DataRefused
 from flows.enrolments import acknowledge, delivered, read_enrolments, read_manifest
-from flows.lists import write_list, write_parquet
+from flows.lists import erase_from_list, write_list, write_parquet
 from models.decision import Decision, Night
 from models.outputs import EXCLUDED, HOLDOUT, SCORES, WINBACK, Manifest, contact_by, scores
 
@@ -193,6 +193,27 @@ def test_a_failure_while_writing_leaves_the_old_list(tmp_path: Path):
         written(tmp_path / "list", broken, acknowledge="by_command")
     assert content(tmp_path / "list") == before
     assert [path.name for path in tmp_path.iterdir()] == ["list"]
+
+
+def test_an_erased_person_is_in_no_file_of_any_version_of_the_list(tmp_path: Path):
+    folder = tmp_path / "list"
+    everyone = decided(copies(60), rules(**ARMS))
+    written(folder, everyone)
+    written(folder, another(), revision=True)
+    for gone in (
+        listed(everyone)[0],
+        everyone.holdout["customer_id"][0],
+        everyone.excluded["customer_id"][0],
+    ):
+        assert erase_from_list(folder, gone) >= 1
+        assert erase_from_list(folder, gone) == 0
+        assert not [name for name, raw in content(folder).items() if gone.encode() in raw]
+    for place in (folder, folder / "revisions" / NIGHT.list_id):
+        told = read_manifest(place)
+        assert told is not None
+        found = {name: hashlib.sha256((place / name).read_bytes()).hexdigest() for name in FILES}
+        assert told.files == found
+    assert erase_from_list(tmp_path / "nowhere", "a") == 0
 
 
 def test_there_is_nothing_to_acknowledge_without_a_list(tmp_path: Path):

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from decision_world import GOOD, appraised, copies, people, rules
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import ConfigError, DataRefused
@@ -117,6 +117,7 @@ def test_more_doubt_makes_the_cautious_profit_smaller_and_leaves_the_expected_on
     factor=st.floats(0.01, 1e4),
     assumption=st.builds(AssumedEffect, mu=st.floats(-3, 3), sd=st.floats(0, 2)),
 )
+@settings(max_examples=50, deadline=None)
 def test_profit_scales_with_the_currency(p0, worth, cost, factor, assumption):
     effect = EffectOptions(assumed=assumption)
     row = {"customer_id": "a", "p0": p0, "value_if_returned": worth}
@@ -139,6 +140,7 @@ def test_profit_scales_with_the_currency(p0, worth, cost, factor, assumption):
 
 
 @given(cost=st.floats(0, 100), more=st.floats(0, 100))
+@settings(max_examples=30, deadline=None)
 def test_a_dearer_offer_never_earns_more(cost, more):
     cheap, dear = (value_of(ONE, OfferOptions(id="m", cost=c)) for c in (cost, cost + more))
     assert dear["expected_incremental_profit"] <= cheap["expected_incremental_profit"]

@@ -1,7 +1,7 @@
 """Sentences about the person's own numbers."""
 
 import pytest
-from decision_world import people
+from decision_world import copies, decided, people, rules
 
 from models.reasons import with_reasons
 
@@ -53,3 +53,9 @@ def test_where_there_is_nothing_to_say_later_sentences_move_up():
 def test_money_has_the_digits_of_its_currency():
     assert sentences("JPY", 1)[2] == "Winning them back is worth about 4000 JPY of margin within 1 month."
     assert sentences("KWD", 6)[2] == "Winning them back is worth about 4.000 KWD of margin within 6 months."
+
+
+def test_a_shop_without_products_has_no_favourites():
+    frame = copies(1).drop("favourite_product", "favourite_category")
+    row = decided(frame, rules()).winback.row(0, named=True)
+    assert (row["favourite_product"], row["favourite_category"], row["reason_3"]) == (None, None, None)
