@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Mask = npt.NDArray[np.bool_]
 Objective = Literal["binary:logistic", "reg:squarederror"]
+_FEW_ROWS = 10_000
 _PASSED_THROUGH = (
     "device",
     "max_depth",
@@ -75,7 +76,8 @@ def grow(sample: Sample, recipe: Recipe, rounds: int) -> bytes:
     """Fit on all rows for a fixed number of rounds."""
     import xgboost as xgb
 
-    booster = xgb.train(_parameters(recipe), _quantiles(sample, recipe), num_boost_round=rounds)
+    data = _quantiles(sample, recipe)
+    booster = xgb.train(_parameters(recipe, len(sample.label)), data, num_boost_round=rounds)
     return bytes(booster.save_raw("ubj"))
 
 
@@ -108,8 +110,9 @@ def predict(raw: bytes, matrix: pl.DataFrame) -> Array:
 
     if matrix.is_empty():
         return np.zeros(0)
-    booster = xgb.Booster(model_file=bytearray(raw))
-    data = xgb.DMatrix(matrix, enable_categorical=True)
+    threads = _threads(len(matrix), 0)
+    booster = xgb.Booster({"nthread": threads}, model_file=bytearray(raw))
+    data = xgb.DMatrix(matrix, enable_categorical=True, nthread=threads or None)
     return np.asarray(booster.predict(data), dtype=np.float64)
 
 
@@ -128,7 +131,7 @@ def _stopped(taught: Sample, judged: Sample, recipe: Recipe) -> tuple[bytes, lis
     train = _quantiles(taught, recipe)
     history: dict[str, dict[str, list[float]]] = {}
     booster = xgb.train(
-        _parameters(recipe),
+        _parameters(recipe, len(taught.label)),
         train,
         num_boost_round=recipe.options.rounds,
         evals=[(_quantiles(judged, recipe, like=train), "judged")],
@@ -152,12 +155,17 @@ def _quantiles(
         max_bin=recipe.options.max_bin,
         enable_categorical=True,
         ref=like,
-        nthread=recipe.options.threads or None,
+        nthread=_threads(len(sample.label), recipe.options.threads) or None,
     )
 
 
-def _parameters(recipe: Recipe) -> dict[str, Any]:
+def _parameters(recipe: Recipe, rows: int) -> dict[str, Any]:
     own = {name: getattr(recipe.options, name) for name in _PASSED_THROUGH}
-    if recipe.options.threads:
-        own["nthread"] = recipe.options.threads
-    return {**own, "objective": recipe.objective, "tree_method": "hist", "seed": recipe.seed, "verbosity": 0}
+    threads = _threads(rows, recipe.options.threads)
+    fixed = {"objective": recipe.objective, "tree_method": "hist", "verbosity": 0}
+    return {**own, **fixed, "seed": recipe.seed, "nthread": threads}
+
+
+def _threads(rows: int, wanted: int) -> int:
+    """Threads to use, 0 is all: on few rows they wait for each other longer than they work."""
+    return wanted or int(rows < _FEW_ROWS)

@@ -75,11 +75,11 @@ def to_matrix(frame: pl.DataFrame, contract: FeatureContract) -> pl.DataFrame:
     Raises:
         DataRefused: naming the columns that are missing, hold another type, or were not there at training.
     """
-    faults = _faults(frame, contract)
+    faults, hint = _faults(frame, contract)
     if faults:
         raise DataRefused(
-            f"The features do not fit the model: {'; '.join(faults)}. Train again, or build the features "
-            "with the version that the model was trained with."
+            f"The features do not fit the model: {'; '.join(faults)}.{hint} Train again, or build the "
+            "features with the version that the model was trained with."
         )
     numbers = [pl.col(name).cast(pl.Float32) for name in contract.numbers]
     return frame.select(
@@ -91,7 +91,7 @@ def to_matrix(frame: pl.DataFrame, contract: FeatureContract) -> pl.DataFrame:
     )
 
 
-def _faults(frame: pl.DataFrame, contract: FeatureContract) -> list[str]:
+def _faults(frame: pl.DataFrame, contract: FeatureContract) -> tuple[list[str], str]:
     missing = [name for name in contract.names if name not in frame.columns]
     known = (*contract.names, *contract.ignored)
     extra = [n for n, d in frame.schema.items() if _is_feature(n) and _is_readable(d) and n not in known]
@@ -99,7 +99,7 @@ def _faults(frame: pl.DataFrame, contract: FeatureContract) -> list[str]:
     wrong += [n for n in contract.categories if n in frame.columns and not _is_category(frame.schema[n])]
     found = {"missing": missing, "unknown to the model": extra, "of another type": wrong}
     faults = [f"{len(names)} {what}: {', '.join(sorted(names))}" for what, names in found.items() if names]
-    return [*faults, *([hint.strip()] if (hint := did_you_mean(missing, extra)) else [])]
+    return faults, did_you_mean(missing, extra)
 
 
 def _of_the_day(frame: pl.DataFrame, names: list[str]) -> list[str]:

@@ -1,0 +1,257 @@
+"""Fits are honest about probabilities and money, and the same data gives the same bytes."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from training_world import AS_OF, feature_frame, training_frame
+
+from features.errors import DataRefused, WinbackError
+from models import bundle as bundles
+from models.calibration import Calibrator, calibrate, expit, logit
+from models.churn import learnable, newest_rows
+from models.margin import MarginRows, fit_margin, stage_means
+from models.matrix import FeatureContract, to_matrix
+from models.metrics import auroc, ece
+from models.options import TrainOptions, ValueOptions, XgbOptions
+from models.splits import customer_fold
+from models.training import Recipe, Trained, train
+from models.value import discounted, known_by, supported_months
+
+XGB = XgbOptions(rounds=15, early_stopping=5, learning_rate=0.3)
+RECIPE = Recipe(XGB, TrainOptions(folds=3), ValueOptions(), seed=7)
+
+
+@pytest.fixture(scope="module")
+def trained() -> Trained:
+    return train(training_frame(), AS_OF, RECIPE)
+
+
+def test_the_same_data_in_another_order_gives_the_same_bytes(trained: Trained):
+    again = train(training_frame().sample(fraction=1.0, shuffle=True, seed=1), AS_OF, RECIPE)
+    assert again.bundle.files() == trained.bundle.files()
+    assert again.bundle.digest == trained.bundle.digest
+    assert again.metrics == trained.metrics
+
+
+def test_the_test_day_is_never_learned_from_before_it_is_judged(trained: Trained):
+    assert trained.test["as_of"].unique().to_list() == [date(2024, 5, 1)]
+    assert trained.metrics["test.auroc"] > trained.metrics["test.recency.auroc"] > 0.5
+    assert (
+        trained.metrics["test.auroc_low"] < trained.metrics["test.auroc"] < trained.metrics["test.auroc_high"]
+    )
+    assert trained.metrics["test.ece"] < 0.1
+    assert {"test.lapsed.auroc", "test.active.ece", "test.profit_at_10pct", "test.value_at_10pct"} <= {
+        *trained.metrics
+    }
+
+
+def test_labels_after_the_test_days_purge_line_do_not_change_its_figures(trained: Trained):
+    frame = training_frame()
+    line = date(2024, 3, 2)
+    after = (pl.col("as_of") > line) & (pl.col("as_of") < date(2024, 5, 1))
+    scrambled = frame.with_columns(returned=pl.when(after).then(~pl.col("returned")).otherwise("returned"))
+    assert train(scrambled, AS_OF, RECIPE).metrics == trained.metrics
+
+
+def test_a_saved_bundle_scores_as_before(trained: Trained, tmp_path: Path):
+    features = feature_frame()
+    trained.bundle.save(tmp_path / "model")
+    loaded = bundles.load_bundle(tmp_path / "model")
+    assert loaded.digest == trained.bundle.digest
+    assert bundles.predict(loaded, features).equals(bundles.predict(trained.bundle, features))
+    assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".ubj", ".json"}
+
+
+def test_scores_do_not_depend_on_the_neighbours(trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    features = feature_frame()
+    whole = bundles.predict(trained.bundle, features)
+    monkeypatch.setattr(bundles, "_CHUNK", 100)
+    assert bundles.predict(trained.bundle, features).equals(whole)
+
+
+def test_scores_are_whole_rows_of_finite_numbers(trained: Trained):
+    features = feature_frame()
+    scored = bundles.predict(trained.bundle, features)
+    assert scored.columns == [
+        "customer_id",
+        "as_of",
+        "p0",
+        "churn_probability",
+        "p0_se",
+        "expected_margin",
+        "value_if_returned",
+        "value_if_not_returned",
+        "value_se",
+    ]
+    assert scored["customer_id"].equals(features["customer_id"])
+    assert all(scored[name].is_finite().all() for name in scored.columns[2:])
+    assert (scored["p0"] + scored["churn_probability"] == 1).all()
+    assert scored["p0_se"].min() > 0
+
+
+def test_nobody_to_score_gives_no_rows(trained: Trained):
+    assert bundles.predict(trained.bundle, feature_frame().clear()).is_empty()
+
+
+def test_a_folder_without_a_model_is_said_to_hold_none(tmp_path: Path):
+    with pytest.raises(WinbackError, match="holds no readable model"):
+        bundles.load_bundle(tmp_path)
+
+
+def test_a_model_of_another_format_is_refused(trained: Trained, tmp_path: Path):
+    trained.bundle.save(tmp_path)
+    content = json.loads((tmp_path / "bundle.json").read_text())
+    (tmp_path / "bundle.json").write_text(json.dumps(content | {"schema": 99}))
+    with pytest.raises(WinbackError, match="has format 99"):
+        bundles.load_bundle(tmp_path)
+
+
+def test_too_few_returns_are_refused_with_what_to_do():
+    frame = training_frame(people=40).with_columns(returned=pl.col("customer_id") < "c00012")
+    with pytest.raises(
+        DataRefused, match=r"Only 12 customers came back .* needs 50 .*: lengthen the history"
+    ):
+        train(frame, AS_OF, RECIPE)
+
+
+def test_nobody_to_learn_from_is_refused():
+    with pytest.raises(DataRefused, match="Only 0 customers came back"):
+        train(training_frame().with_columns(contacted=pl.lit(value=True)), AS_OF, RECIPE)
+
+
+def test_a_day_whose_outcome_is_not_over_is_refused():
+    with pytest.raises(DataRefused, match="2024-05-01 are not complete by 2024-06-01"):
+        train(training_frame(), AS_OF.at(date(2024, 6, 1)), RECIPE)
+
+
+def test_a_missing_label_is_refused_by_name():
+    with pytest.raises(DataRefused, match="returned: expected Boolean, got nothing"):
+        train(training_frame().drop("returned"), AS_OF, RECIPE)
+
+
+def test_a_history_without_room_for_a_test_is_judged_by_cross_validation():
+    short = train(training_frame(snapshots=2), AS_OF, RECIPE)
+    assert {name.split(".")[0] for name in short.metrics} == {"cv"}
+    assert short.notes[0].startswith("The history is too short for a test in time")
+
+
+def test_contacted_people_and_gap_buyers_teach_nothing():
+    frame = training_frame(people=3, snapshots=1).with_columns(
+        in_gap=pl.Series([True, False, False]), contacted=pl.Series([False, True, False])
+    )
+    assert learnable(frame)["customer_id"].to_list() == ["c00002"]
+
+
+def test_the_newest_days_reach_back_until_returns_are_enough():
+    days = [date(2024, 1, day) for day in range(1, 6)]
+    rows = pl.DataFrame({"as_of": [day for day in days for _ in range(100)], "returned": [True] * 500})
+    assert rows.filter(pl.Series(newest_rows(rows)))["as_of"].unique().sort().to_list() == days[2:]
+    few = rows.with_columns(returned=pl.int_range(500) % 2 == 0)
+    assert newest_rows(few).all()
+
+
+@pytest.mark.parametrize("events", [300, 6000])
+def test_calibration_repairs_scores_that_are_too_bold(events: int):
+    rng = np.random.default_rng(2)
+    truth = expit(rng.normal(-1, 1, 3 * events))
+    happened, fold = (rng.random(len(truth)) < truth).astype(float), np.arange(len(truth), dtype=np.int32) % 3
+    bold = expit(2 * logit(truth) + 1)
+    fitted = calibrate(bold, happened, np.ones(len(truth)), fold, 1.0)
+    p = fitted.apply(bold)
+    assert ece(happened, p) < 0.05 < ece(happened, bold)
+    assert abs(auroc(happened, p) - auroc(happened, bold)) < 1e-3
+    assert fitted.standard_error(p).min() > 0
+    assert Calibrator.from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
+
+
+def test_isotonic_wins_where_a_line_cannot_fit():
+    rng = np.random.default_rng(2)
+    raw = rng.random(20_000)
+    happened = (rng.random(20_000) < np.where(raw < 0.5, 0.1, 0.6)).astype(float)
+    fitted = calibrate(raw, happened, np.ones(20_000), np.arange(20_000, dtype=np.int32) % 4, 1.0)
+    assert fitted.kind == "isotonic"
+    assert fitted.apply(np.array([0.2, 0.8])) == pytest.approx([0.1, 0.6], abs=0.03)
+
+
+def test_drift_in_time_widens_the_error_most_in_the_middle():
+    steady = Calibrator("platt", (-1.0, 1.0), (-1.0, 1.0), (0.0, 1.0), (0.01, 0.01))
+    assert steady.standard_error(np.array([0.5])) == pytest.approx([0.01])
+    assert steady.with_drift(0.4).standard_error(np.array([0.5])) == pytest.approx(
+        [(0.01**2 + 0.1**2) ** 0.5]
+    )
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=8, unique=True))
+def test_a_calibrator_never_turns_the_ranking_around(knots: list[float]):
+    pinned = Calibrator("isotonic", tuple(sorted(knots)), tuple(sorted(knots)))
+    p = pinned.apply(expit(np.linspace(-6, 6, 50)))
+    assert (np.diff(p) >= 0).all()
+
+
+def test_mean_margin_is_right_in_sum_though_tails_are_heavy():
+    rng = np.random.default_rng(4)
+    count = 4000
+    size = rng.normal(size=count)
+    margin = np.rint(1000 * np.exp(size + rng.normal(size=count))) * (rng.random(count) < 0.6) - 50.0
+    rows = pl.DataFrame(
+        {
+            "as_of": [date(2024, 1, 1)] * count,
+            "customer_id": [str(n) for n in range(count)],
+            "size": size,
+            "stage": ["active"] * count,
+            "weight": np.ones(count),
+        }
+    ).with_columns(customer_fold("customer_id", 3, 7))
+    contract = FeatureContract(("size",), {})
+    model = fit_margin(MarginRows(rows, margin + 50.0), contract, XGB, 7)
+    mean, error = model.predict(to_matrix(rows, contract), rows["stage"])
+    assert mean.sum() == pytest.approx((margin + 50.0).sum(), rel=0.05)
+    assert np.corrcoef(mean, np.exp(size))[0, 1] > 0.9
+    assert (error > 0).all()
+    assert model.hurdle is not None
+
+
+def test_few_rows_fall_back_on_the_means_of_stages():
+    rows = pl.DataFrame(
+        {"customer_id": ["a", "b", "c"], "stage": ["new", "new", "lost"], "weight": [1.0, 1.0, 1.0]}
+    )
+    model = stage_means(MarginRows(rows, np.array([0.0, 300.0, 600.0])))
+    mean, error = model.predict(pl.DataFrame(), pl.Series(["new", "lost", "active"]))
+    assert mean.tolist() == [(300 + 50 * 300) / 52, (600 + 50 * 300) / 51, 300.0]
+    assert error.min() > 0
+
+
+MONTHS = pl.DataFrame(
+    {
+        "as_of": [date(2024, 1, 1), date(2024, 2, 1)],
+        "margin_month_01": [100, 200],
+        "margin_month_02": [100, None],
+    }
+)
+
+
+def test_months_are_supported_when_some_day_has_seen_them_end():
+    assert supported_months(MONTHS, 12) == 2
+    assert supported_months(MONTHS.with_columns(margin_month_02=pl.lit(None, pl.Int64)), 12) == 1
+    assert supported_months(MONTHS.clear(), 12) == 0
+
+
+def test_later_months_are_discounted():
+    assert discounted(MONTHS.head(1), 2, 0.1).tolist() == [100 / 1.1 ** (1 / 12) + 100 / 1.1 ** (2 / 12)]
+
+
+def test_margin_of_months_that_were_not_over_is_forgotten():
+    known = known_by(MONTHS, AS_OF.at(date(2024, 2, 1)), 12)
+    assert known.rows() == [(date(2024, 1, 1), 100, None), (date(2024, 2, 1), None, None)]
+
+
+def test_what_lies_beyond_the_history_is_said(trained: Trained):
+    assert trained.bundle.returned.months == 4
+    assert 0 < trained.bundle.returned.extrapolated_share < 1
+    assert any("of the value if returned is extrapolated" in note for note in trained.notes)
