@@ -15,9 +15,8 @@ from features.sources.text import first_bytes, open_lines
 
 _PARQUET = b"PAR1"
 _TEXT_SUFFIXES = (".csv", ".txt", ".tsv", ".gz")
-_MAX_CELLS = 4_000_000
+_MAX_CELLS = 2_000_000
 _MAX_CHARACTERS = 64 << 20
-_PART_ROWS = 2000
 
 
 def read_file(path: Path, table: str, source: SourceOptions, chunk_rows: int) -> Iterator[pl.DataFrame]:
@@ -74,33 +73,60 @@ def _read_text(
         header = read_header(lines, source, layout)
         names = own_names(_header_cells(header, path, source, where), str(path))
         check_columns(names, table, source, str(path))
-        parts = _parts(read_records(lines, source, layout, len(names)), min(chunk_rows, _PART_ROWS))
-        gathered: list[pl.DataFrame] = []
+        gathered = _Gathered(names)
         room = max(1, min(chunk_rows, _MAX_CELLS // len(names)))
-        rows = characters = 0
-        for part in parts:
-            if gathered and (rows + len(part) > room or characters > _MAX_CHARACTERS):
-                yield pl.concat(gathered)
-                gathered, rows, characters = [], 0, 0
-            gathered.append(_text_chunk(part, names, path, where))
-            rows += len(part)
-            characters += sum(len(record.raw) for record in part)
-        if gathered:
-            yield pl.concat(gathered)
+        for record in read_records(lines, source, layout, len(names)):
+            gathered.add(record)
+            if len(gathered.lines) == room or gathered.characters > _MAX_CHARACTERS:
+                yield gathered.chunk(path, where)
+                gathered = _Gathered(names)
+        if gathered.lines:
+            yield gathered.chunk(path, where)
 
 
-def _parts(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
-    """Few records at a time: the garbage collector goes through all lists that are held, again and again."""
-    part: list[Record] = []
-    characters = 0
-    for record in records:
-        part.append(record)
-        characters += len(record.raw)
-        if len(part) == size or characters > _MAX_CHARACTERS:
-            yield part
-            part, characters = [], 0
-    if part:
-        yield part
+class _Gathered:
+    """Records on their way into a chunk.
+
+    All cells are in one flat list: with a list per record the garbage collector would go through them all,
+    again and again.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        self.lines: list[int] = []
+        self.characters = 0
+        self._names = names
+        self._cells: list[str | None] = []
+        self._faulty: dict[int, tuple[str | None, str]] = {}
+
+    def add(self, record: Record) -> None:
+        line, cells, fault, raw = record
+        if cells is None:
+            self._faulty[len(self.lines)] = (fault, raw)
+            self._cells.extend([None] * len(self._names))
+        else:
+            self._cells.extend(cells)
+        self.lines.append(line)
+        self.characters += len(raw)
+
+    def chunk(self, path: Path, where: str) -> pl.DataFrame:
+        width = len(self._names)
+        try:
+            columns = [
+                pl.Series(name, self._cells[place::width], dtype=pl.String)
+                for place, name in enumerate(self._names)
+            ]
+        except UnicodeError:
+            raise DataRefused(
+                f"{path}: between lines {self.lines[0]} and {self.lines[-1]} there are characters that are "
+                f"no text in the encoding of {where}.encoding. Set it to the file's own encoding."
+            ) from None
+        faults: list[str | None] = [None] * len(self.lines)
+        texts = faults.copy()
+        for row, (fault, text) in self._faulty.items():
+            faults[row], texts[row] = fault, text
+        for name, values in ((LINE, self.lines), ("fault", faults), ("raw", texts)):
+            columns.append(pl.Series(name, values, dtype=CONTROL[name]))
+        return pl.DataFrame(columns)
 
 
 def _header_cells(header: Record | None, path: Path, source: SourceOptions, where: str) -> list[str]:
@@ -114,26 +140,6 @@ def _header_cells(header: Record | None, path: Path, source: SourceOptions, wher
         case _:
             return header.cells or []
     raise DataRefused(f"{path}: the header, on line {header.line}, holds {fault}.")
-
-
-def _text_chunk(records: list[Record], names: list[str], path: Path, where: str) -> pl.DataFrame:
-    lines, rows, faults, texts = zip(*records, strict=True)
-    nothing = [None] * len(names)
-    cells = zip(*(nothing if row is None else row for row in rows), strict=True)
-    try:
-        columns = [
-            pl.Series(name, column, dtype=pl.String) for name, column in zip(names, cells, strict=True)
-        ]
-    except UnicodeError:
-        raise DataRefused(
-            f"{path}: between lines {lines[0]} and {lines[-1]} there are characters that are no text in the "
-            f"encoding of {where}.encoding. Set it to the file's own encoding."
-        ) from None
-    raw = [None if fault is None else text for fault, text in zip(faults, texts, strict=True)]
-    control = {LINE: lines, "fault": faults, "raw": raw}
-    return pl.DataFrame(columns).with_columns(
-        pl.Series(name, control[name], dtype=dtype) for name, dtype in CONTROL.items()
-    )
 
 
 def _layout(path: Path, source: SourceOptions, where: str) -> Format | Literal["parquet"]:

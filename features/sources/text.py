@@ -63,7 +63,7 @@ class Lines:
 
     def ahead(self) -> list[str]:
         """The next lines, as many as one record may still span, without taking them."""
-        while len(self._lines) < MAX_LINES - 1 and self._fill():
+        while len(self._lines) < MAX_LINES - 1 and sum(map(len, self._lines)) < MAX_RECORD and self._fill():
             pass
         return list(islice(self._lines, MAX_LINES - 1))
 
