@@ -7,8 +7,6 @@ import polars as pl
 from features.options import FillDown
 from features.sources.cells import tidy
 
-_ROW = "source_line"
-
 
 def fill_down(chunks: Iterable[pl.DataFrame], rule: FillDown) -> Iterator[pl.DataFrame]:
     """Carry cells down within consecutive rows that name the same order, over the ends of chunks too.
