@@ -25,6 +25,7 @@ from features.sources import Delivery, find_deliveries, map_chunk, read_delivery
 _log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int], None]
+_LEAST_SAMPLE = 1000
 # Columns of a chunk that say what was found out about a row; they are not kept with it.
 _FOUND = ("fault", "raw", "rule")
 
@@ -107,7 +108,7 @@ def ingest(
     )
     for one in staged:
         quarantine.set_aside(one.bad, folders.quarantine / one.table.name, one.delivery)
-    refuse([_judge(gate, one) for one in staged])
+    refuse(_judged(gate, staged))
     now = datetime.now(UTC)
     for one in staged:
         if one.accepted:
@@ -135,9 +136,12 @@ def _stage_all(
         rates = _rates(lake, staged) if name == "transactions" else None
         own = Path(quality.suites) if quality.suites else None
         suite = load_suite(name, own, today=datetime.now(UTC).date())
-        for delivery in _new(name, sources[name], lake):
+        fresh = list(_new(name, sources[name], lake))
+        # All samples are held until they are judged together.
+        sample = max(_LEAST_SAMPLE, quality.sample_rows // max(len(fresh), 1))
+        for delivery in fresh:
             seq += 1
-            tally = Tally(suite, sample_rows=quality.sample_rows, keys_shown=quality.row_keys_shown)
+            tally = Tally(suite, sample_rows=sample, keys_shown=quality.row_keys_shown)
             one = Staged(seq, delivery, sources[name], staging / str(seq), tally)
             _stage(one, shop, rates, progress)
             staged.append(one)
@@ -180,8 +184,9 @@ def _in_blocks(chunk: pl.DataFrame, one: Staged) -> pl.DataFrame:
     time, days = one.table.time, one.source.restart_days
     if time is None or days is None:
         return chunk.with_columns(block=pl.lit(0, pl.Int64))
-    known = pl.col(time).forward_fill().fill_null(one.last_time)
-    fell = (known.shift(fill_value=one.last_time) - known) > pl.duration(days=days)
+    before = pl.lit(one.last_time, one.table.index[time].dtype)
+    known = pl.col(time).forward_fill().fill_null(before)
+    fell = (known.shift(fill_value=before) - known) > pl.duration(days=days)
     starts = fell.fill_null(value=False).cum_sum().cast(pl.Int64)
     numbered = chunk.with_columns(block=one.block + starts)
     if numbered.height:
@@ -203,19 +208,15 @@ def _count(one: Staged, raw: pl.DataFrame, good: pl.DataFrame) -> None:
         one.cursor = max(str(seen), one.cursor or "")
 
 
-def _judge(gate: Gate, one: Staged) -> Verdict:
-    tally = one.tally
-    sample = tally.sample if tally.sample.width else pl.DataFrame(schema=one.table.schema)
-    return gate.check_rows(
-        tally.suite,
-        sample,
-        tally.counts,
-        tally.rows,
-        personal=one.table.personal,
-        label=f"{one.table.name}: {one.delivery.name}",
-        faults=tally.faults,
-        failing=tally.failing,
-    )
+def _judged(gate: Gate, staged: list[Staged]) -> list[Verdict]:
+    """Deliveries of one table with the same columns are judged in one go."""
+    verdicts = []
+    kinds = {(one.table.name, one.columns): one.table for one in staged}
+    for (name, columns), table in kinds.items():
+        alike = {o.delivery.name: o.tally for o in staged if (o.table.name, o.columns) == (name, columns)}
+        suite = next(iter(alike.values())).suite
+        verdicts += gate.check_deliveries(suite, alike, personal=table.personal, label=name)
+    return verdicts
 
 
 def _receipt(one: Staged, now: datetime) -> Receipt:
