@@ -7,7 +7,7 @@ ledger is written last. accepted + quarantined = delivered for each of them.
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,7 +51,6 @@ class Staged:
     accepted: int = 0
     guests: int = 0
     times: list[datetime] = field(default_factory=list)
-    cursor: str | None = None
     block: int = 0
     last_time: datetime | None = None
 
@@ -103,9 +102,7 @@ def ingest(
         DataRefused: a delivery is unreadable or breaks the gate; nothing was accepted.
     """
     shutil.rmtree(folders.staging, ignore_errors=True)
-    staged = _stage_all(
-        sources, lake, folders.staging, shop=shop, quality=quality, progress=progress
-    )
+    staged = _stage_all(sources, lake, folders.staging, shop=shop, quality=quality, progress=progress)
     for one in staged:
         quarantine.set_aside(one.bad, folders.quarantine / one.table.name, one.delivery)
     refuse(_judged(gate, staged))
@@ -144,16 +141,20 @@ def _stage_all(
             tally = Tally(suite, sample_rows=sample, keys_shown=quality.row_keys_shown)
             one = Staged(seq, delivery, sources[name], staging / str(seq), tally)
             _stage(one, shop, rates, progress)
-            staged.append(one)
+            if tally.rows or delivery.after is None:  # a pull without rows says nothing
+                staged.append(one)
     return staged
 
 
 def _new(name: str, source: SourceOptions, lake: Lake) -> Iterator[Delivery]:
     held = ledger.live(lake.root, name)
     cursors = held["cursor"].drop_nulls()
-    after = None if cursors.is_empty() else str(cursors.max())
+    after = None if cursors.is_empty() else str(cursors[-1])
     seen = set(held.select("name", "digest").iter_rows())
-    for delivery in find_deliveries(TABLES[name], source, after):
+    for found in find_deliveries(TABLES[name], source, after):
+        # A pull of newer rows stands beside the earlier ones; a whole query replaces the last one.
+        since = f"{found.name} after {after or source.cursor_start}"
+        delivery = found if found.after is None else replace(found, name=since)
         if (delivery.name, delivery.digest) in seen:
             _log.info("%s: %s is known already", name, delivery.name)
         else:
@@ -175,7 +176,7 @@ def _stage(one: Staged, shop: Shop, rates: pl.LazyFrame | None, progress: Progre
         if bad.height:
             rejected = quarantine.rejected(bad, raw, one.delivery)
             rejected.write_parquet(one.bad / f"{number:06d}.parquet")
-        _count(one, raw, good)
+        _count(one, good)
         progress(one.delivery.name, raw.height)
 
 
@@ -195,7 +196,7 @@ def _in_blocks(chunk: pl.DataFrame, one: Staged) -> pl.DataFrame:
     return numbered
 
 
-def _count(one: Staged, raw: pl.DataFrame, good: pl.DataFrame) -> None:
+def _count(one: Staged, good: pl.DataFrame) -> None:
     table = one.table
     one.accepted += good.height
     if table.owner is not None and table.index[table.owner].nullable:
@@ -203,9 +204,6 @@ def _count(one: Staged, raw: pl.DataFrame, good: pl.DataFrame) -> None:
     if table.time is not None and good.height:
         found = good.select(first=pl.col(table.time).min(), last=pl.col(table.time).max()).row(0)
         one.times = [min([*one.times, *found]), max([*one.times, *found])]
-    if one.source.cursor is not None and raw.height:
-        seen = raw[one.source.cursor].cast(pl.String).max()
-        one.cursor = max(str(seen), one.cursor or "")
 
 
 def _judged(gate: Gate, staged: list[Staged]) -> list[Verdict]:
@@ -235,7 +233,7 @@ def _receipt(one: Staged, now: datetime) -> Receipt:
         guests=one.guests,
         first_at=one.times[0] if one.times else None,
         last_at=one.times[1] if one.times else None,
-        cursor=one.cursor,
+        cursor=one.delivery.after,
         ingested_at=now,
     )
 
