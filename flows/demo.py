@@ -16,7 +16,9 @@ _CONFIG = CONFIGS / "demo.yaml"
 
 
 @flow(name="winback-demo", validate_parameters=False)
-def demo(folder: str = "demo", customers: int = ShopPlan.customers, seed: int = ShopPlan.seed) -> dict[str, Any]:
+def demo(
+    folder: str = "demo", customers: int = ShopPlan.customers, seed: int = ShopPlan.seed
+) -> dict[str, Any]:
     """Make the demo shop in a folder and run the night of its last day.
 
     Args:

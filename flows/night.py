@@ -1,8 +1,6 @@
 """The steps of a night, each whole or not at all: check the feeds, build features, score, rank and write."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +19,16 @@ from flows import inputs
 from flows.console import step
 from flows.enrolments import read_manifest
 from flows.lists import write_list, write_parquet
-from flows.retrying import ON_IO
 from flows.settings import Settings
+from flows.train import Model
 from flows.workspace import publish_folder
 from models.assignment import list_id
+from models.bundle import load_bundle, predict
 from models.decision import Decision, Night, Rules, appraise_all, decide
 from models.outputs import Manifest, contact_by, scores
 
 FEATURES, SCORES, PREDICTIONS = "features.parquet", "scores.parquet", "predictions.parquet"
 _ROWS_SHOWN = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """The model that scores a night.
-
-    Attributes:
-        digest: of its content; what `model_version` says in the outputs.
-        version: of the registered model.
-        run_id: the run that made it.
-        bundle: local folder of the saved model.
-        known_until: the last day it was trained on.
-        metrics: as measured at training.
-    """
-
-    digest: str
-    version: str
-    run_id: str
-    bundle: str
-    known_until: date
-    metrics: Mapping[str, float]
 
 
 @task(name="check the feeds", cache_policy=NO_CACHE)
@@ -61,7 +39,9 @@ def check_feeds(settings: Settings, as_of: AsOf) -> None:
     with step("Checking that every feed has arrived"), inputs.gate(settings, f"{as_of.day} feeds") as gate:
         daily = [_rows_per_day(held.scan(t.name), t.name, str(t.time), settings.timezone) for t in events]
         if not daily:
-            raise DataRefused("The lake holds no transactions yet. Run winback ingest, or look at the sources.")
+            raise DataRefused(
+                "The lake holds no transactions yet. Run winback ingest, or look at the sources."
+            )
         limits = {name: source.max_age_days for name, source in settings.sources.items() if held.holds(name)}
         measures = feed_measures(
             pl.concat(daily),
@@ -86,7 +66,11 @@ def build_features(settings: Settings, as_of: AsOf) -> Path:
     before = _stage_counts(settings, as_of)
     with step("Checking features"), inputs.gate(settings, f"{as_of.day} features") as gate:
         rows = gate.check_table(
-            inputs.suite(settings, "features"), frame, ("as_of",), frozenset({"customer_id"}), label="features"
+            inputs.suite(settings, "features"),
+            frame,
+            ("as_of",),
+            frozenset({"customer_id"}),
+            label="features",
         )
         refuse([rows, *_stage_jump(settings, gate, as_of, frame, before)])
     with publish_folder(folder) as aside:
@@ -94,37 +78,12 @@ def build_features(settings: Settings, as_of: AsOf) -> Path:
     return folder / FEATURES
 
 
-@task(name="find the champion", cache_policy=NO_CACHE, **ON_IO)
-def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
-    """The promoted model, or None when there is none yet.
-
-    Raises:
-        DataRefused: when it was trained on days after the as_of.
-    """
-    from models.bundle import load_bundle
-    from models.tracking import champion
-
-    found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
-    if found is None:
-        return None
-    known_until = date.fromisoformat(found.tags["data.as_of"])
-    if known_until > as_of.day:
-        raise DataRefused(
-            f"The model in use was trained on everything up to {known_until}, which lies after {as_of.day}: its "
-            "scores would know the future. Use a workspace of its own for past days (--set workspace=FOLDER)."
-        )
-    digest = load_bundle(found.bundle).digest
-    return Model(digest, found.version, found.run_id, str(found.bundle), known_until, found.metrics)
-
-
 @task(name="score", cache_policy=NO_CACHE)
 def score(settings: Settings, as_of: AsOf, features: Path, model: Model) -> Path:
     """Predict for everyone; returns the file of predictions."""
-    from models.bundle import load_bundle, predict
-
     folder = inputs.workspace(settings).runs / f"predictions/as_of={as_of.day}"
     with step("Scoring customers"):
-        predictions = predict(load_bundle(Path(model.bundle)), pl.read_parquet(features))
+        predictions = predict(load_bundle(model.bundle), pl.read_parquet(features))
     with publish_folder(folder) as aside:
         write_parquet(predictions, aside / PREDICTIONS)
     return folder / PREDICTIONS
@@ -155,7 +114,10 @@ def rank(
         "as_of": as_of.day.isoformat(),
         "counts": {k: decision.counts[k] for k in ("scored", "eligible", "listed", "held_out", "excluded")},
         "metrics": {**decision.totals, **_headline(model.metrics)},
-        "paths": {"list": str(written.folder / "winback.csv"), "scores": str(places.scores(as_of.day) / SCORES)},
+        "paths": {
+            "list": str(written.folder / "winback.csv"),
+            "scores": str(places.scores(as_of.day) / SCORES),
+        },
         "run_ids": {"model_run": model.run_id, "list": decision.list_id},
         "notes": list(decision.notes),
         "rows": decision.winback.head(_ROWS_SHOWN).to_dicts(),

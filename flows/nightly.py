@@ -9,7 +9,7 @@ from flows.artifacts import summarise
 from flows.days import name_of_run
 from flows.ingest import take_in, tidy
 from flows.lock import hold
-from flows.train import learn
+from flows.train import champion_for, first_model
 
 
 @flow(name="winback-nightly", flow_run_name=name_of_run, validate_parameters=False)
@@ -33,7 +33,7 @@ def nightly(
         tidy(settings)
         night.check_feeds(settings, day)
         features = night.build_features(settings, day)
-        model = night.champion_for(settings, day) or learn(settings, day, need=True)
+        model = champion_for(settings, day) or first_model(settings, day)
         predictions = night.score(settings, day, features, model)
         summary = night.rank(settings, day, features, predictions, model, revision=revision)
     store = inputs.store(settings).label

@@ -3,21 +3,66 @@
 import hashlib
 import json
 import tempfile
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from features import ledger
 from features.asof import AsOf
 from features.errors import DataRefused
+from features.table import training_table
 from flows import inputs
 from flows.artifacts import summarise
 from flows.console import step
 from flows.days import name_of_run
 from flows.lock import hold
+from flows.retrying import ON_IO
 from flows.settings import Settings
+from models import training
+from models.bundle import load_bundle
+from models.plots import calibration_png, gain_png
+from models.promotion import Scores, Verdict, judge
+from models.splits import complete_snapshots
+from models.tracking import (
+    CALIBRATION,
+    DECILES,
+    GAIN,
+    RegisteredModel,
+    TrainingRecord,
+    champion,
+    code_commit,
+    find_training,
+    promote,
+    record_training,
+)
+
+_SECTIONS = ("churn", "stages", "train", "xgb", "value")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that can score.
+
+    Attributes:
+        digest: of its content; what `model_version` says in the outputs.
+        version: of the registered model.
+        run_id: the run that made it.
+        bundle: local folder of the saved model.
+        known_until: the last day it was trained on.
+        metrics: as measured at training.
+    """
+
+    digest: str
+    version: str
+    run_id: str
+    bundle: Path
+    known_until: date
+    metrics: dict[str, float]
 
 
 @flow(name="winback-train", flow_run_name=name_of_run, validate_parameters=False)
@@ -37,5 +82,151 @@ def train(
     """
     settings, day = inputs.opened(config, overrides or [], as_of)
     with hold(settings.root, "winback train"):
-        model = learn(settings, day, force=force)
-    return summarise("train", {"status": "done", "as_of": day.day.isoformat(), **model})
+        made = learn(settings, day, force=force)
+        verdict = consider(settings, made)
+    shown = ("test.auroc", "test.recency.auroc", "test.ece", "test.profit_at_10pct", "cv.auroc")
+    summary = {
+        "status": "promoted" if verdict.promote else "refused",
+        "as_of": day.day.isoformat(),
+        "metrics": {name: round(made.metrics[name], 4) for name in shown if name in made.metrics},
+        "paths": {"mlflow": inputs.store(settings).label},
+        "run_ids": {"model_run": made.run_id, "model_version": made.version},
+        "sentences": [
+            f"Model {made.version} {'is now in use' if verdict.promote else 'was refused'}. {verdict.reason}"
+        ],
+    }
+    return summarise("train", summary)
+
+
+def first_model(settings: Settings, as_of: AsOf) -> Model:
+    """Train when there is no champion yet, and use what comes of it.
+
+    Raises:
+        DataRefused: when the model is not good enough to use.
+    """
+    verdict = consider(settings, learn(settings, as_of))
+    found = champion_for(settings, as_of)
+    if found is None:
+        raise DataRefused(
+            f"The first model was refused: {verdict.reason} Look at its run in MLflow; a longer history or another "
+            "churn.horizon_days may help."
+        )
+    return found
+
+
+@task(name="find the champion", cache_policy=NO_CACHE, **ON_IO)
+def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
+    """The promoted model, or None when there is none yet.
+
+    Raises:
+        DataRefused: when it was trained on days after the as_of.
+    """
+    found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
+    if found is None:
+        return None
+    known_until = date.fromisoformat(found.tags["data.as_of"])
+    if known_until > as_of.day:
+        raise DataRefused(
+            f"The model in use was trained on everything up to {known_until}, which lies after {as_of.day}: its "
+            "scores would know the future. Use a workspace of its own for past days (--set workspace=FOLDER)."
+        )
+    digest = load_bundle(found.bundle).digest
+    return Model(digest, found.version, found.run_id, found.bundle, known_until, dict(found.metrics))
+
+
+@task(name="train", cache_policy=NO_CACHE)
+def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> RegisteredModel:
+    """Train and record; a training that was recorded before is not repeated unless forced."""
+    store, places = inputs.store(settings), inputs.workspace(settings)
+    lake_version = ledger.version(places.lake)
+    key = _digest(as_of.day.isoformat(), settings.digest(), lake_version, code_commit())
+    known = None if force else find_training(store, key)
+    if known is not None:
+        return known
+    history = inputs.history(settings, as_of)
+    first = history.first_day()
+    if first is None:
+        raise DataRefused(
+            "The lake holds no purchases to learn from. Run winback ingest, or look at the sources."
+        )
+    days = complete_snapshots(as_of, first, settings.train.snapshots)
+    with step(f"Building features of {len(days)} past days"):
+        rows = training_table(history, days, as_of, settings.value.horizon_months, settings.stages)
+    with step(f"Training on {rows.height:,} rows"):
+        recipes = training.Recipe(
+            xgb=settings.xgb, train=settings.train, value=settings.value, seed=settings.seed
+        )
+        trained = training.train(rows, as_of, recipes)
+    with step("Recording the training in MLflow"), tempfile.TemporaryDirectory() as folder:
+        trained.bundle.save(Path(folder))
+        return record_training(store, _record(settings, as_of, key, lake_version, trained, Path(folder)))
+
+
+@task(name="promote or refuse", cache_policy=NO_CACHE)
+def consider(settings: Settings, made: RegisteredModel) -> Verdict:
+    """Put the new model beside the champion, and carry out the verdict."""
+    store = inputs.store(settings)
+    present = champion(store, inputs.workspace(settings).runs / "models")
+    if present is not None and present.version == made.version:
+        return Verdict(promote=True, reason=str(present.tags.get("promotion.reason", "It is the champion.")))
+    before = None if present is None else _scores(dict(present.metrics), dict(present.tags))
+    verdict = judge(_scores(dict(made.metrics), dict(made.tags)), before, settings.train.promote_tolerance)
+    promote(store, made.version, verdict)
+    return verdict
+
+
+def _record(  # noqa: PLR0917 - what a record is made of
+    settings: Settings, as_of: AsOf, key: str, lake_version: str, trained: training.Trained, bundle: Path
+) -> TrainingRecord:
+    options = settings.resolved()
+    recipe = _digest(json.dumps({name: options[name] for name in _SECTIONS}, sort_keys=True), code_commit())
+    contract = json.dumps(trained.bundle.contract.to_json(), sort_keys=True)
+    params = {f"{name}.{k}": v for name in _SECTIONS for k, v in options[name].items()}
+    tested = trained.test["as_of"].max()
+    return TrainingRecord(
+        as_of=as_of.day,
+        horizon_days=as_of.horizon_days,
+        key=key,
+        lake_version=lake_version,
+        feature_digest=_digest(contract),
+        config_hash=settings.digest(),
+        recipe_hash=recipe,
+        params={**params, **trained.params},
+        metrics=trained.metrics,
+        config=options,
+        sample=trained.test,
+        bundle=bundle,
+        files=_files(trained),
+        tags={"data.tested_on": str(tested), "model.digest": trained.bundle.digest},
+    )
+
+
+def _files(trained: training.Trained) -> dict[str, bytes]:
+    churned = ~trained.test["returned"].to_numpy()
+    probability = trained.test["churn_probability"].to_numpy()
+    silence = trained.test["days_since_last_purchase"].to_numpy().astype(np.float64)
+    notes = "\n".join(f"- {note}" for note in trained.notes) or "- nothing to note"
+    return {
+        CALIBRATION: calibration_png(churned, probability),
+        GAIN: gain_png(churned, {"model": probability, "recency": silence}),
+        DECILES: trained.deciles.write_csv().encode(),
+        "report/importance.csv": trained.importance.write_csv().encode(),
+        "report/notes.md": f"# What the data could not show\n\n{notes}\n".encode(),
+        "data/feature_contract.json": json.dumps(trained.bundle.contract.to_json(), indent=1).encode(),
+    }
+
+
+def _scores(metrics: dict[str, float], tags: dict[str, str]) -> Scores:
+    split = "test" if "test.auroc" in metrics else "cv"
+    return Scores(
+        recipe=tags["recipe.hash"],
+        as_of=date.fromisoformat(tags["data.as_of"]),
+        tested_on=date.fromisoformat(tags["data.tested_on"]),
+        auroc=metrics.get(f"{split}.auroc", float("nan")),
+        recency_auroc=metrics.get(f"{split}.recency.auroc", float("nan")),
+        ece=metrics.get(f"{split}.ece", float("nan")),
+    )
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
