@@ -1,0 +1,69 @@
+"""Small histories for tests: order lines in the lake's shape, and a Hypothesis strategy for them."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+from hypothesis import strategies as st
+
+from features.asof import AsOf
+from features.contracts import TRANSACTIONS
+from features.history import History
+from features.labels import daily_margins
+from features.lines import priced_lines
+from features.orders import orders
+
+START = date(2024, 1, 1)
+COLUMNS = frozenset({"order_id", "product_id", "category", "quantity", "discount_amount", "cost_amount"})
+
+
+def line(customer: str | None, day: int, amount: int, order: str, **more: Any) -> dict[str, Any]:
+    """One order line, `day` days after the start at noon, `amount` in minor units."""
+    at = datetime(START.year, START.month, START.day, 12, tzinfo=UTC) + timedelta(days=day)
+    return {"customer_id": customer, "ordered_at": at, "net_amount": amount, "order_id": order, **more}
+
+
+def transactions(rows: list[dict[str, Any]]) -> pl.LazyFrame:
+    """Rows with every canonical column."""
+    return pl.LazyFrame(rows, schema=TRANSACTIONS.schema)
+
+
+def history(rows: list[dict[str, Any]], until: AsOf | None = None) -> History:
+    """What features read, from rows."""
+    lines = priced_lines(transactions(rows), None, "UTC", 0.3)
+    if until is not None:
+        lines = lines.filter(until.known(pl.col("ordered_on")))
+    return History(lines=lines, orders=orders(lines), margins=daily_margins(lines), columns=COLUMNS)
+
+
+def day(number: int, horizon: int = 30, gap: int = 0) -> AsOf:
+    """The decision `number` days after the start."""
+    return AsOf(START + timedelta(days=number), horizon, gap)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Orders of a few customers, some of them returned in part or whole."""
+    rows = []
+    count = draw(st.integers(1, 25))
+    for number in range(count):
+        customer = draw(st.sampled_from("abcde"))
+        on = draw(st.integers(0, 400))
+        product = draw(st.sampled_from(["p", "q", "r"]))
+        amount = draw(st.integers(0, 50_000))
+        details = {
+            "product_id": product,
+            "category": product.upper(),
+            "quantity": float(draw(st.integers(1, 5))),
+            "discount_amount": draw(st.integers(0, 500)),
+            "cost_amount": draw(st.one_of(st.none(), st.integers(0, 30_000))),
+        }
+        rows.append(line(customer, on, amount, f"o{number}", **details))
+        if draw(st.booleans()):
+            later = on + draw(st.integers(0, 60))
+            named = f"o{number}" if draw(st.booleans()) else None
+            back = draw(st.integers(1, max(amount, 1)))
+            rows.append(
+                line(customer, later, -back, f"r{number}", product_id=product, returned_order_id=named)
+            )
+    return rows

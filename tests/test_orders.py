@@ -1,0 +1,167 @@
+"""Net purchases, as they were known on each day."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from features.labels import daily_margins, labels
+from features.lines import priced_lines
+from features.orders import orders, purchases
+from shop_world import START, day, history, line, transactions
+
+
+def cancelled(rows: list[dict[str, Any]]) -> dict[str, date | None]:
+    lines = priced_lines(transactions(rows), None, "UTC", 0.3)
+    return dict(orders(lines).select("order_id", "cancelled_on").sort("order_id").collect().iter_rows())
+
+
+def on(number: int) -> date:
+    return START + timedelta(days=number)
+
+
+def test_an_order_is_all_its_positive_lines() -> None:
+    rows = [line("a", 0, 100, "1", quantity=2.0), line("a", 0, 250, "1", quantity=1.0), line("a", 5, 50, "2")]
+    found = history(rows).orders.select("order_id", "net_amount", "lines", "quantity").collect()
+    assert found.rows() == [("1", 350, 2, 3.0), ("2", 50, 1, 0.0)]
+
+
+def test_a_return_nets_the_order_it_names() -> None:
+    rows = [line("a", 0, 100, "1"), line("a", 1, 100, "2"), line("a", 9, -100, "r", returned_order_id="1")]
+    assert cancelled(rows) == {"1": on(9), "2": None}
+
+
+def test_a_return_without_a_name_nets_the_latest_earlier_order_with_the_product() -> None:
+    rows = [
+        line("a", 0, 100, "1", product_id="p"),
+        line("a", 3, 100, "2", product_id="p"),
+        line("a", 5, 100, "3", product_id="q"),
+        line("a", 7, -100, "r", product_id="p"),
+        line("a", 9, 100, "4", product_id="p"),
+    ]
+    assert cancelled(rows) == {"1": None, "2": on(7), "3": None, "4": None}
+
+
+def test_a_return_that_fits_no_order_nets_nothing() -> None:
+    rows = [line("a", 0, 100, "1", product_id="p"), line("a", 2, -100, "r", product_id="z")]
+    assert cancelled(rows) == {"1": None}
+
+
+def test_another_customers_return_nets_nothing_of_mine() -> None:
+    rows = [line("a", 0, 100, "1", product_id="p"), line("b", 2, -100, "r", product_id="p")]
+    assert cancelled(rows) == {"1": None}
+
+
+def test_parts_given_back_cancel_an_order_on_the_day_the_last_part_comes() -> None:
+    rows = [
+        line("a", 0, 100, "1"),
+        line("a", 4, -60, "r1", returned_order_id="1"),
+        line("a", 8, -40, "r2", returned_order_id="1"),
+    ]
+    assert cancelled(rows) == {"1": on(8)}
+    assert cancelled(rows[:2]) == {"1": None}
+
+
+def test_a_cancellation_is_not_known_before_its_day() -> None:
+    rows = [line("a", 0, 100, "1"), line("a", 9, -100, "r", returned_order_id="1")]
+    known = history(rows).orders
+    assert purchases(known, day(8)).collect().height == 1
+    assert purchases(known, day(9)).collect().height == 0
+
+
+def test_an_order_of_nothing_is_no_purchase() -> None:
+    assert purchases(history([line("a", 0, 0, "1")]).orders, day(5)).collect().is_empty()
+
+
+def test_guests_have_no_orders() -> None:
+    assert history([line(None, 0, 100, "1")]).orders.collect().is_empty()
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(0.3, [30, -15]), ({"default": 0.3, "X": 0.5}, [50, -25])])
+def test_margin_is_assumed_only_where_no_cost_is_known(rate: Any, expected: list[int]) -> None:
+    rows = [
+        line("a", 0, 100, "1", category="X"),
+        line("a", 1, -50, "2", category="X"),
+        line("a", 2, 100, "3", cost_amount=120),
+    ]
+    found = priced_lines(transactions(rows), None, "UTC", rate).collect()
+    assert found["margin"].to_list() == [*expected, -20]
+    assert found["margin_assumed"].to_list() == [True, True, False]
+
+
+def test_the_products_table_gives_costs_per_unit() -> None:
+    products = pl.LazyFrame({"product_id": ["p"], "unit_cost": [30]})
+    rows = [
+        line("a", 0, 100, "1", product_id="p", quantity=2.0),
+        line("a", 1, -50, "2", product_id="p", quantity=-1.0),
+    ]
+    found = priced_lines(transactions(rows), products, "UTC", 0.3).collect()
+    assert found["margin"].to_list() == [40, -20]
+
+
+def labelled(rows: list[dict[str, Any]], number: int = 30, gap: int = 0, **more: Any) -> dict[str, Any]:
+    known = history(rows)
+    as_of = day(number, gap=gap)
+    until = day(number + 400)
+    found = labels(known.orders, known.margins, more.get("contacts"), as_of, months=[1, 2], known_until=until)
+    return found.sort("customer_id").collect().to_dicts()[0]
+
+
+def test_a_purchase_on_the_last_day_of_the_window_counts_and_the_day_after_does_not() -> None:
+    assert labelled([line("a", 0, 100, "1"), line("a", 60, 100, "2")])["returned"]
+    assert not labelled([line("a", 0, 100, "1"), line("a", 61, 100, "2")])["returned"]
+    assert not labelled([line("a", 0, 100, "1"), line("a", 30, 100, "2")])["returned"]
+
+
+def test_a_purchase_in_the_gap_is_told_apart() -> None:
+    found = labelled([line("a", 0, 100, "1"), line("a", 33, 100, "2")], gap=3)
+    assert (found["returned"], found["in_gap"]) == (False, True)
+
+
+def test_a_purchase_cancelled_within_the_window_is_none() -> None:
+    rows = [line("a", 0, 100, "1"), line("a", 40, 100, "2")]
+    assert not labelled([*rows, line("a", 60, -100, "r", returned_order_id="2")])["returned"]
+    assert labelled([*rows, line("a", 61, -100, "r", returned_order_id="2")])["returned"]
+
+
+def test_margin_is_summed_over_the_window_and_per_month() -> None:
+    rows = [
+        line("a", 0, 100, "1"),
+        line("a", 31, 1000, "2", cost_amount=400),
+        line("a", 85, 1000, "3", cost_amount=1),
+    ]
+    found = labelled(rows)
+    assert (found["window_margin"], found["margin_month_01"], found["margin_month_02"]) == (600, 600, 999)
+
+
+def test_months_that_are_not_over_are_unknown() -> None:
+    known = history([line("a", 0, 100, "1")])
+    found = labels(known.orders, known.margins, None, day(30), months=[1, 2], known_until=day(62)).collect()
+    assert found["margin_month_01"].to_list() == [0]
+    assert found["margin_month_02"].to_list() == [None]
+
+
+def test_contacted_people_are_marked_and_controls_are_weighted() -> None:
+    def contact(arm: str, number: int, probability: float | None) -> pl.LazyFrame:
+        return pl.LazyFrame(
+            {
+                "customer_id": ["a"],
+                "contacted_on": [on(number)],
+                "arm": [arm],
+                "assignment_probability": [probability],
+            },
+            schema_overrides={"assignment_probability": pl.Float64},
+        )
+
+    rows = [line("a", 0, 100, "1")]
+    assert labelled(rows, contacts=contact("treatment", 10, 0.9))["contacted"]
+    assert not labelled(rows, contacts=contact("treatment", 0, 0.9))["contacted"]
+    assert not labelled(rows, contacts=contact("treatment", 61, 0.9))["contacted"]
+    control = labelled(rows, contacts=contact("control", 10, 0.1))
+    assert (control["contacted"], control["weight"]) == (False, 10.0)
+
+
+def test_daily_margins_hold_returns() -> None:
+    lines = priced_lines(transactions([line("a", 0, 100, "1"), line("a", 0, -50, "2")]), None, "UTC", 0.5)
+    assert daily_margins(lines).collect().rows() == [("a", START, 25)]
