@@ -1,0 +1,168 @@
+"""Whole nights on a small demo shop: the same twice, killed at any moment, late feeds, changed lists."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from flows.demo_shop import ShopPlan, write_shop
+
+ROOT = Path(__file__).resolve().parent.parent
+LIST_FILES = ("winback.csv", "winback.parquet", "winback.jsonl", "holdout.parquet", "excluded.parquet")
+DAY = "2025-06-30"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+# A small shop learns fast: fewer days and rounds, the same code.
+FAST = ("train.snapshots=4", "train.folds=2", "xgb.rounds=40", "xgb.threads=1")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shop")
+    write_shop(folder, ShopPlan(customers=1500, block=1500, shard=1500))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workspace = tmp_path_factory.mktemp("undisturbed")
+    summary = nightly(shop, workspace)
+    assert summary["counts"]["listed"] > 0
+    return workspace
+
+
+def arguments(shop: Path, workspace: Path, *more: str) -> list[str]:
+    from flows.demo import overrides_for
+
+    sets = [f"{item}" for item in overrides_for(shop)]
+    sets = [item for item in sets if not item.startswith("workspace=")]
+    sets += [f"workspace={workspace}", *FAST, *more]
+    command = [sys.executable, "-m", "flows", "nightly", "-c", "configs/demo.yaml", "--as-of", DAY, "--json"]
+    return command + [word for item in sets for word in ("--set", item)]
+
+
+def run(
+    shop: Path, workspace: Path, *more: str, words: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    command = [*arguments(shop, workspace, *more), *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def nightly(shop: Path, workspace: Path, *more: str) -> dict[str, Any]:
+    done = run(shop, workspace, *more)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def digests(workspace: Path) -> dict[str, str]:
+    folder = workspace / f"lists/as_of={DAY}"
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in LIST_FILES}
+
+
+def test_a_night_leaves_what_the_readme_promises(undisturbed: Path) -> None:
+    folder = undisturbed / f"lists/as_of={DAY}"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["files"] == digests(undisturbed)
+    counts = manifest["counts"]
+    assert counts["scored"] == counts["listed"] + counts["held_out"] + counts["excluded"]
+    assert pl.read_parquet(undisturbed / f"scores/as_of={DAY}/scores.parquet").height == counts["scored"]
+    assert (undisturbed / "quality" / "index.html").is_file()
+    assert (undisturbed / "mlflow.db").is_file()
+
+
+def test_no_personal_data_outside_the_lake_and_the_quarantine(undisturbed: Path) -> None:
+    customers = pl.read_parquet(undisturbed / f"scores/as_of={DAY}/scores.parquet")["customer_id"]
+    known = [f'"{customer}"' for customer in customers] + [f">{customer}<" for customer in customers]
+    for place in ("quality", "mlartifacts", ".prefect"):
+        for file in (undisturbed / place).rglob("*"):
+            text = file.read_text("utf-8", "replace") if file.is_file() else ""
+            assert "@example" not in text, file
+            assert not [customer for customer in known if customer in text], file
+
+
+def test_the_same_night_again_changes_nothing(shop: Path, undisturbed: Path) -> None:
+    before = digests(undisturbed)
+    assert nightly(shop, undisturbed)["status"] == "unchanged"
+    assert digests(undisturbed) == before
+
+
+def test_another_config_does_not_change_a_delivered_list(shop: Path, undisturbed: Path) -> None:
+    before = digests(undisturbed)
+    refused = run(shop, undisturbed, "list.capacity=5")
+    assert refused.returncode == 3, refused.stderr
+    assert "delivered" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert digests(undisturbed) == before
+
+
+def test_a_late_feed_stops_the_night(shop: Path, tmp_path: Path) -> None:
+    june = str(shop / "raw" / "orders-2025-05.csv")
+    only_may = f"sources.transactions.path={june}"
+    refused = run(shop, tmp_path, only_may)
+    assert refused.returncode == 3, refused.stderr
+    assert "max_age_days" in refused.stderr
+    assert not (tmp_path / "lists").exists()
+
+
+def test_a_second_run_is_told_that_the_workspace_is_held(shop: Path, tmp_path: Path) -> None:
+    from flows.lock import hold
+
+    with hold(tmp_path, "a test"):
+        refused = run(shop, tmp_path)
+    assert refused.returncode == 4, refused.stderr
+    assert "a test" in refused.stderr
+
+
+def test_killed_at_any_stage_and_started_again_gives_the_same_files(
+    shop: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    reached: list[str] = []
+    for name, moment in MOMENTS.items():
+        if kill_when(arguments(shop, tmp_path), lambda moment=moment: moment(tmp_path)):
+            reached.append(name)
+        assert_no_half_written_list(tmp_path)
+    assert len(reached) >= 5, f"killed only at {reached}"
+    nightly(shop, tmp_path)
+    assert digests(tmp_path) == digests(undisturbed)
+
+
+# What has just appeared in the workspace when the process is killed.
+MOMENTS: dict[str, Callable[[Path], bool]] = {
+    "reading": lambda root: any(root.glob(".runs/staging/*/good/*")),
+    "rows added": lambda root: any(root.glob("lake/transactions/part=*/*")),
+    "accepted": lambda root: (root / "lake/deliveries/_delta_log").is_dir(),
+    "features": lambda root: any(root.glob("features/as_of=*")),
+    "mlflow": lambda root: (root / "mlflow.db").exists(),
+    "model": lambda root: any(root.glob("mlartifacts/*/*/artifacts/bundle")),
+    "predictions": lambda root: any(root.glob(".runs/predictions/as_of=*")),
+    "scores": lambda root: any(root.glob("scores/as_of=*")),
+    "list aside": lambda root: any(root.glob("lists/.aside-*")) or any(root.glob("lists/as_of=*")),
+}
+
+
+def kill_when(command: list[str], moment: Callable[[], bool]) -> bool:
+    """Start the night and kill it (SIGKILL) when the moment has come; False when it ended before."""
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        while process.poll() is None:
+            if moment():
+                os.kill(process.pid, signal.SIGKILL)
+                process.wait()
+                return True
+            time.sleep(0.01)
+    return False
+
+
+def assert_no_half_written_list(workspace: Path) -> None:
+    for folder in workspace.glob("lists/as_of=*"):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        assert manifest["files"] == digests(workspace)
