@@ -174,6 +174,21 @@ def nightly(*, as_of: str | None = None, revision: bool = False, common: Common 
 
 
 @app.command(group=_NIGHTS)
+def acknowledge(*, as_of: str, on: str | None = None, common: Common = _COMMON) -> Summary:
+    """Record that the list of a day has been delivered; measurement starts on that day.
+
+    Example: winback acknowledge -c winback.yaml --as-of 2025-06-30 --on 2025-07-01
+
+    Args:
+        as_of: The day of the list, YYYY-MM-DD.
+        on: The day on which it was delivered, YYYY-MM-DD. Default: today.
+        common: What every command takes.
+    """
+    root = _checked(common, as_of)
+    return _run_flow("acknowledge", root, common, common.config, as_of, on, [*common.set])
+
+
+@app.command(group=_NIGHTS)
 def measure(*, as_of: str | None = None, common: Common = _COMMON) -> Summary:
     """Measure what delivered lists earned, against the people held out.
 

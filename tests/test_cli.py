@@ -66,7 +66,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         yield lambda: None
 
     monkeypatch.setattr(runtime, "prefect_ready", ready)
-    for name in ("ingest", "train", "nightly", "measure", "compact", "forget", "demo"):
+    for name in ("ingest", "train", "nightly", "acknowledge", "measure", "compact", "forget", "demo"):
         module = ModuleType(f"flows.{name}")
         setattr(module, name, flow_named(name))
         monkeypatch.setitem(sys.modules, f"flows.{name}", module)
@@ -95,7 +95,7 @@ def test_every_command_says_what_it_does_with_an_example(name: str):
 
 def test_the_commands_of_the_contract_exist():
     assert set(COMMANDS) == {
-        *("init", "demo", "doctor", "ingest", "train", "nightly", "measure"),
+        *("init", "demo", "doctor", "ingest", "train", "nightly", "acknowledge", "measure"),
         *("compact", "forget", "status", "schema", "config"),
     }
 
@@ -109,6 +109,11 @@ def test_the_commands_of_the_contract_exist():
         (["train"], ("train", None, [], False)),
         (["nightly", "--revision", "--set", "a.b=1", "--set", "seed=2"], None),
         (["nightly", "--as-of", "2024-05-01"], ("nightly", "2024-05-01", [], False)),
+        (["acknowledge", "--as-of", "2024-05-01"], ("acknowledge", "2024-05-01", None, [])),
+        (
+            ["acknowledge", "--as-of", "2024-05-01", "--on", "2024-05-03"],
+            ("acknowledge", "2024-05-01", "2024-05-03", []),
+        ),
         (["measure"], ("measure", None, [])),
         (["forget", "--customer-id", "007"], ("forget", "007", [])),
     ],

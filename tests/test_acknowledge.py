@@ -1,0 +1,67 @@
+"""When a list counts as delivered."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from workspace_world import shop, write
+
+from features.errors import ConfigError, DataRefused
+from flows import inputs
+from flows.acknowledge import confirm
+from flows.enrolments import delivered
+
+DAY = date(2024, 5, 31)
+LISTED = [{"customer_id": "a", "arm": "treatment"}]
+
+
+def test_a_list_is_delivered_from_the_day_that_is_named(tmp_path: Path):
+    settings = shop(tmp_path)
+    folder = write(settings, DAY, LISTED, acknowledge="by_command").folder
+    told = confirm.fn(settings, settings.as_of("2024-05-31"), "2024-06-03")
+    assert told["sentences"] == ["The list of 2024-05-31 is delivered: acknowledged on 2024-06-03."]
+    found = delivered(folder)
+    assert found is not None
+    assert found.acknowledged_on == date(2024, 6, 3)
+
+
+def test_the_first_acknowledgement_stays(tmp_path: Path):
+    settings = shop(tmp_path)
+    write(settings, DAY, LISTED, acknowledge="by_command")
+    for on in ("2024-06-03", "2024-06-05", None):
+        told = confirm.fn(settings, settings.as_of("2024-05-31"), on)
+        assert told["acknowledged_on"] == "2024-06-03"
+    assert told["status"] == "unchanged"
+
+
+def test_a_list_that_counts_as_delivered_when_written_needs_no_acknowledgement(tmp_path: Path):
+    settings = shop(tmp_path)
+    write(settings, DAY, LISTED)
+    told = confirm.fn(settings, settings.as_of("2024-05-31"), None)
+    assert told["status"] == "unchanged"
+    assert told["acknowledged_on"] == "2024-06-01"
+
+
+@pytest.mark.parametrize("on", ["2024-05-31", "2999-01-01", "yesterday"])
+def test_a_delivery_is_after_its_list_and_not_in_the_future(tmp_path: Path, on: str):
+    settings = shop(tmp_path)
+    folder = write(settings, DAY, LISTED, acknowledge="by_command").folder
+    with pytest.raises(ConfigError, match=on):
+        confirm.fn(settings, settings.as_of("2024-05-31"), on)
+    assert delivered(folder) is None
+
+
+def test_a_list_that_is_void_is_not_delivered_any_more(tmp_path: Path):
+    settings = shop(tmp_path)
+    folder = write(settings, DAY, LISTED, acknowledge="by_command").folder
+    for late in ("2024-06-08", None):
+        with pytest.raises(DataRefused, match="used by 2024-06-07 and has been void"):
+            confirm.fn(settings, settings.as_of("2024-05-31"), late)
+    assert delivered(folder) is None
+
+
+def test_there_is_nothing_to_acknowledge_without_a_list(tmp_path: Path):
+    settings = shop(tmp_path)
+    with pytest.raises(DataRefused, match="no list"):
+        confirm.fn(settings, settings.as_of("2024-05-31"), None)
+    assert not inputs.workspace(settings).list(DAY).exists()
