@@ -1,6 +1,7 @@
 """What a customer buys: breadth, favourites and the part of them in the basket.
 
-Built from priced lines known at the as_of; ties between favourites go to the greater amount, then to the name.
+Built from priced lines known at the as_of; ties between favourites go to the greater amount, then to the
+name.
 """
 
 import polars as pl

@@ -1,7 +1,7 @@
 """How delivered rows become accepted ones: read, mapped, priced, judged, then added to the lake or set aside.
 
-Nothing is accepted before every new delivery of the run has passed the gate, and then all of them at once: the
-ledger is written last. accepted + quarantined = delivered for each of them.
+Nothing is accepted before every new delivery of the run has passed the gate, and then all of them at once:
+the ledger is written last. accepted + quarantined = delivered for each of them.
 """
 
 import logging

@@ -1,8 +1,8 @@
 """How accepted rows are kept and read back: Delta tables of customer-hash buckets.
 
-Each table is a sorted base (one part per bucket) plus small sorted increments (one part per delivery). Readers
-merge both: rows of replaced deliveries are left out, and where a later delivery brings a row or an order again,
-the later one counts. Compaction writes the merged rows as the new base.
+Each table is a sorted base (one part per bucket) plus small sorted increments (one part per delivery).
+Readers merge both: rows of replaced deliveries are left out, and where a later delivery brings a row or an
+order again, the later one counts. Compaction writes the merged rows as the new base.
 """
 
 import logging
@@ -74,7 +74,7 @@ class Lake:
         frame = (
             rows.with_columns(*absent, _bucket(table, self.bucket_count(table)))
             .select(_stored(table).names())
-            .cast(dict(_stored(table)))
+            .cast(_stored(table))
         )
         total = frame.select(pl.len()).collect().item()
         passes = 1 if total <= _ROWS_AT_ONCE else self.bucket_count(table)

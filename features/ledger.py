@@ -1,7 +1,7 @@
 """Which deliveries the lake holds: one line per accepted delivery, written last, so that it switches it on.
 
-A delivery that is not in the ledger does not exist for a reader, whatever files a killed run left behind. A later
-delivery of the same name takes the place of the earlier one.
+A delivery that is not in the ledger does not exist for a reader, whatever files a killed run left behind. A
+later delivery of the same name takes the place of the earlier one.
 """
 
 import hashlib
@@ -52,11 +52,13 @@ class Receipt:
     ingested_at: datetime
 
 
-_TYPES = {int: pl.Int64(), str: pl.String(), datetime: pl.Datetime("us", "UTC")}
+_UTC = pl.Datetime("us", "UTC")
+_TIMES = ("first_at", "last_at", "ingested_at")
+_NUMBERS = ("seq", "delivered", "accepted", "quarantined", "guests")
 _SCHEMA = pl.Schema(
     {
-        f.name: _TYPES.get(f.type, pl.Datetime("us", "UTC") if "datetime" in str(f.type) else pl.String())  # type: ignore[call-overload]
-        for f in fields(Receipt)
+        name: _UTC if name in _TIMES else pl.Int64() if name in _NUMBERS else pl.String()
+        for name in (field.name for field in fields(Receipt))
     }
 )
 

@@ -19,23 +19,28 @@ def exponent(currency: str) -> int:
     return _DIGITS.get(currency, 2)
 
 
+def units(currency: str) -> int:
+    """Minor units in one major unit."""
+    return int(10 ** exponent(currency))
+
+
 def to_minor(amount: pl.Expr, currency: str) -> pl.Expr:
     """Major units as floats to whole minor units (Int64), halves away from zero.
 
     The product is first rounded to six digits: 1.005 * 100 is 100.49999999999999 in binary and means 100.5.
     """
-    scaled = (amount * 10 ** exponent(currency)).round(6)
+    scaled = (amount * units(currency)).round(6)
     return (scaled + scaled.sign() * 0.5).cast(pl.Int64, strict=False)
 
 
 def to_major(amount: pl.Expr, currency: str) -> pl.Expr:
     """Minor units to major units as Float64, rounded to the currency's digits."""
-    return (amount / 10 ** exponent(currency)).round(exponent(currency))
+    return (amount / units(currency)).round(exponent(currency))
 
 
 def minor(amount: float, currency: str) -> int:
     """One amount of the config in minor units."""
-    return round(amount * 10 ** exponent(currency))
+    return round(amount * units(currency))
 
 
 def converted(

@@ -1,7 +1,7 @@
 """Which settings the data side takes: sources, quality, time, stages, margin.
 
-Each class is a section of the config file; `flows.settings` puts the sections together. Every field carries its
-unit in its description, which is what editors show.
+Each class is a section of the config file; `flows.settings` puts the sections together. Every field carries
+its unit in its description, which is what editors show.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,8 @@ class SourceOptions(Section):
     )
     uri: str | None = Field(
         default=None,
-        description="database: duckdb:///file, sqlite:///file or postgresql://...; ${NAME} reads the environment",
+        description="database: duckdb:///file, sqlite:///file or postgresql://...; ${NAME} reads the "
+        "environment",
     )
     query: str | None = Field(
         default=None, description="one SELECT; with :after in it only rows beyond the last pull are read"
@@ -89,7 +90,8 @@ class SourceOptions(Section):
     restart_days: int | None = Field(
         default=None,
         ge=1,
-        description="for a file glued from several exports: where time falls back by more than this many days "
+        description="for a file glued from several exports: where time falls back by more than this "
+        "many days "
         "a new part begins, and parts overlap as deliveries do; null: the file is one part",
     )
     max_age_days: int | None = Field(

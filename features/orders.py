@@ -1,8 +1,8 @@
 """Which purchases count: orders, what returns took back of them, and since when.
 
-A return nets the order it names, else the customer's latest earlier order that holds the product, else nothing.
-An order whose whole amount was given back counts as no purchase from that day on; before that day nobody could
-know, so it still counts in every decision made earlier.
+A return nets the order it names, else the customer's latest earlier order that holds the product, else
+nothing. An order whose whole amount was given back counts as no purchase from that day on; before that day
+nobody could know, so it still counts in every decision made earlier.
 """
 
 import polars as pl

@@ -1,8 +1,8 @@
 """How a Delta table of sorted parts is written: whole files in the order given, switched in by one commit.
 
-Delta's own writer sorts rows by partition without keeping their order, so parts are written as Parquet files here
-and handed to Delta as a transaction. Files of a run that was killed before its commit belong to no version; a
-vacuum removes them.
+Delta's own writer sorts rows by partition without keeping their order, so parts are written as Parquet
+files here and handed to Delta as a transaction. Files of a run that was killed before its commit belong to
+no version; a vacuum removes them.
 """
 
 import json

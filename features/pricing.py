@@ -44,7 +44,8 @@ def in_minor_units(
         rates: fx_rates, for tables with a currency column.
 
     Returns:
-        The rows in their order; `fault` says where no rate was known, or an erased person was delivered again.
+        The rows in their order; `fault` says where no rate was known, or an erased person was delivered
+        again.
     """
     money = [c for c in mapped.columns if c in table.index and table.index[c].kind is Kind.MONEY]
     rows, faults = mapped.lazy(), [pl.col("fault")]

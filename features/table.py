@@ -1,8 +1,8 @@
 """All features of all customers at one or many days: the families put together.
 
-One row per (as_of, customer) with a net purchase by then. A family whose table the shop does not have is absent,
-not zero. Each snapshot reads the same History; nothing after its day is seen, because every family takes its
-windows from `AsOf`.
+One row per (as_of, customer) with a net purchase by then. A family whose table the shop does not have is
+absent, not zero. Each snapshot reads the same History; nothing after its day is seen, because every family
+takes its windows from `AsOf`.
 """
 
 from collections.abc import Iterable

@@ -76,6 +76,6 @@ def _check(as_of: date, on: date, today: date, manifest: Manifest | None) -> Non
         )
     if on > manifest.contact_by:
         raise DataRefused(
-            f"The list of {as_of} was to be used by {manifest.contact_by} and has been void since: its people "
-            f"may be on a later list. If it was delivered in time, say when with --on; not on {on}."
+            f"The list of {as_of} was to be used by {manifest.contact_by} and has been void since: its "
+            f"people may be on a later list. If it was delivered in time, say when with --on; not on {on}."
         )

@@ -13,12 +13,11 @@ from flows.nightly import nightly
 from flows.settings import CONFIGS, load
 
 _CONFIG = CONFIGS / "demo.yaml"
+_PLAN = ShopPlan()
 
 
 @flow(name="winback-demo", validate_parameters=False)
-def demo(
-    folder: str = "demo", customers: int = ShopPlan.customers, seed: int = ShopPlan.seed
-) -> dict[str, Any]:
+def demo(folder: str = "demo", customers: int = _PLAN.customers, seed: int = _PLAN.seed) -> dict[str, Any]:
     """Make the demo shop in a folder and run the night of its last day.
 
     Args:

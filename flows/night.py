@@ -60,7 +60,8 @@ def build_features(settings: Settings, as_of: AsOf) -> Path:
         frame = feature_table(inputs.history(settings, as_of), as_of, settings.stages)
     if frame.is_empty():
         raise DataRefused(
-            f"Nobody had bought anything by {as_of.day}, so there is nobody to score. Choose a later --as-of, or "
+            f"Nobody had bought anything by {as_of.day}, so there is nobody to score. Choose "
+            f"a later --as-of, or "
             "look at what the lake holds: winback status."
         )
     before = _stage_counts(settings, as_of)
@@ -136,9 +137,12 @@ def told(summary: dict[str, Any], arrived: Mapping[str, Any], currency: str, sto
         *arrived["sentences"],
         f"{counts['listed']:,} people to contact out of {counts['scored']:,} customers scored; "
         f"{counts['held_out']:,} are held out to measure what the list earns." + fresh[summary["status"]],
-        f"Contacting them should cost {money['expected_cost']:,.2f} {currency} and earn "
-        f"{money['expected_profit']:,.2f} {currency} more than leaving them alone. The effect of a contact is "
-        "assumed, not measured yet (evidence C).",
+        (
+            f"Contacting them should cost {money['expected_cost']:,.2f} {currency} and earn "
+            f"{money['expected_profit']:,.2f} {currency} more than leaving them alone. The "
+            f"effect of a contact is "
+            "assumed, not measured yet (evidence C)."
+        ),
         *summary["notes"],
     ]
     paths = {**summary["paths"], "mlflow": store}

@@ -35,9 +35,12 @@ def _lake_sentences(held: pl.DataFrame, rejected: int) -> list[str]:
     orders = held.filter(pl.col("table") == "transactions")
     if orders.is_empty():
         return ["The lake holds no transactions yet. Run winback ingest or winback nightly."]
-    newest, arrived = orders["last_at"].max(), orders["ingested_at"].max()
+    newest, arrived = (
+        orders.select(pl.col(name).max().dt.strftime("%Y-%m-%d %H:%M")).item()
+        for name in ("last_at", "ingested_at")
+    )
     return [
-        f"The newest order is of {newest:%Y-%m-%d %H:%M} UTC; the newest delivery came {arrived:%Y-%m-%d %H:%M} UTC.",
+        f"The newest order is of {newest} UTC; the newest delivery came {arrived} UTC.",
         f"{rejected:,} rows are set aside in the quarantine.",
     ]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
@@ -41,6 +42,7 @@ from models.tracking import (
     record_training,
 )
 
+_SAMPLE_ROWS = 1000
 _SECTIONS = ("churn", "stages", "train", "xgb", "value")
 
 
@@ -108,7 +110,8 @@ def first_model(settings: Settings, as_of: AsOf) -> Model:
     found = champion_for(settings, as_of)
     if found is None:
         raise DataRefused(
-            f"The first model was refused: {verdict.reason} Look at its run in MLflow; a longer history or another "
+            f"The first model was refused: {verdict.reason} Look at its run in MLflow; a "
+            f"longer history or another "
             "churn.horizon_days may help."
         )
     return found
@@ -127,7 +130,8 @@ def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
     known_until = date.fromisoformat(found.tags["data.as_of"])
     if known_until > as_of.day:
         raise DataRefused(
-            f"The model in use was trained on everything up to {known_until}, which lies after {as_of.day}: its "
+            f"The model in use was trained on everything up to {known_until}, which lies "
+            f"after {as_of.day}: its "
             "scores would know the future. Use a workspace of its own for past days (--set workspace=FOLDER)."
         )
     digest = load_bundle(found.bundle).digest
@@ -159,7 +163,9 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
         trained = training.train(rows, as_of, recipes)
     with step("Recording the training in MLflow"), tempfile.TemporaryDirectory() as folder:
         trained.bundle.save(Path(folder))
-        return record_training(store, _record(settings, as_of, key, lake_version, trained, Path(folder)))
+        sample = rows.tail(_SAMPLE_ROWS)
+        record = _record(settings, as_of, trained, sample, Path(folder), key=key, lake_version=lake_version)
+        return record_training(store, record)
 
 
 @task(name="promote or refuse", cache_policy=NO_CACHE)
@@ -175,8 +181,15 @@ def consider(settings: Settings, made: RegisteredModel) -> Verdict:
     return verdict
 
 
-def _record(  # noqa: PLR0917 - what a record is made of
-    settings: Settings, as_of: AsOf, key: str, lake_version: str, trained: training.Trained, bundle: Path
+def _record(
+    settings: Settings,
+    as_of: AsOf,
+    trained: training.Trained,
+    sample: pl.DataFrame,
+    bundle: Path,
+    *,
+    key: str,
+    lake_version: str,
 ) -> TrainingRecord:
     options = settings.resolved()
     recipe = _digest(json.dumps({name: options[name] for name in _SECTIONS}, sort_keys=True), code_commit())
@@ -194,7 +207,7 @@ def _record(  # noqa: PLR0917 - what a record is made of
         params={**params, **trained.params},
         metrics=trained.metrics,
         config=options,
-        sample=trained.test,
+        sample=sample,
         bundle=bundle,
         files=_files(trained),
         tags={"data.tested_on": str(tested), "model.digest": trained.bundle.digest},

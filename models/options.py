@@ -44,7 +44,8 @@ class ValueOptions(Section):
     horizon_months: int = Field(default=12, ge=1, le=60, description="months of margin that count")
     margin_rate: float | Mapping[str, float] = Field(
         default=0.3,
-        description="net margin as a share of net_amount where cost is unknown; one number, or one per category "
+        description="net margin as a share of net_amount where cost is unknown; one number, or one "
+        "per category "
         "with 'default'",
     )
     discount_rate: float = Field(default=0.1, ge=0, description="yearly rate that discounts later margin")
@@ -125,7 +126,8 @@ class ListOptions(Section):
     contact_within_days: int = Field(default=7, ge=1, description="days after as_of in which to contact")
     acknowledge: Literal["on_write", "by_command"] = Field(
         default="on_write",
-        description="on_write: a written list counts as delivered on the day after as_of; by_command: only after "
+        description="on_write: a written list counts as delivered on the day after as_of; "
+        "by_command: only after "
         "winback acknowledge",
     )
     salt: str = Field(default="winback", min_length=1, description="salt of the draws; keep it for good")

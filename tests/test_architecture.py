@@ -1,4 +1,5 @@
-"""The machine guards the architecture: layers, homes of heavy libraries, configs, and what the docs promise."""
+"""The machine guards the architecture: layers, homes of heavy libraries, "
+"configs, and what the docs promise."""
 
 import ast
 import re

@@ -1,16 +1,17 @@
 """Laws that hold for every feature, on generated histories."""
 
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from shop_world import day, histories, history, line
 
 from features.asof import AsOf
 from features.options import StageOptions
 from features.table import feature_table
-from shop_world import day, histories, history, line
 
 STAGES = StageOptions()
 # Features that look at other customers too: the shop's own rhythm, and the models fitted on all of it.
@@ -60,7 +61,7 @@ def test_another_customer_changes_nobodys_own_features(
 def test_counts_grow_with_the_window(rows: list[dict[str, Any]]) -> None:
     found = table(rows, day(400))
     names = [f"orders_{days}d" for days in (7, 14, 30, 60, 90, 180, 365)] + ["orders"]
-    for shorter, longer in zip(names, names[1:], strict=False):
+    for shorter, longer in pairwise(names):
         assert found.select((pl.col(shorter) <= pl.col(longer)).all()).item()
 
 

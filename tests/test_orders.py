@@ -5,11 +5,11 @@ from typing import Any
 
 import polars as pl
 import pytest
+from shop_world import START, day, history, line, transactions
 
 from features.labels import daily_margins, labels
 from features.lines import priced_lines
 from features.orders import orders, purchases
-from shop_world import START, day, history, line, transactions
 
 
 def cancelled(rows: list[dict[str, Any]]) -> dict[str, date | None]:
