@@ -22,6 +22,12 @@ def stable_hash(column: str, salt: str) -> pl.Expr:
     return salted.alias(column)
 
 
+def sha256(column: str) -> pl.Expr:
+    """SHA-256 of a String column, as 64 hex digits. Null stays null."""
+    digest: pl.Expr = plh.col(column).chash.sha2_256()
+    return digest.alias(column)
+
+
 def uniform(column: str, salt: str) -> pl.Expr:
     """Draw a number in [0, 1) per value of a String column (HMAC-SHA256): Float64. Null stays null.
 

@@ -174,7 +174,7 @@ def _stage(one: Staged, shop: Shop, rates: pl.LazyFrame | None, progress: Progre
         if good.height:
             good.write_parquet(one.good / f"{number:06d}.parquet")
         if bad.height:
-            rejected = quarantine.rejected(bad, raw, one.delivery)
+            rejected = quarantine.rejected(bad, raw, one.delivery, shop.erased)
             rejected.write_parquet(one.bad / f"{number:06d}.parquet")
         _count(one, good)
         progress(one.delivery.name, raw.height)

@@ -14,7 +14,7 @@ import polars as pl
 
 from features import ledger, parts
 from features.contracts import TABLES, UTC, Table
-from features.hashing import stable_hash
+from features.hashing import sha256, stable_hash
 from features.parts import PART
 
 _log = logging.getLogger(__name__)
@@ -122,6 +122,15 @@ class Lake:
         added = [rows for part, rows in held.items() if not part.startswith("base")]
         base = sum(held.values()) - sum(added)
         return bool(added) and (len(added) > most_parts or sum(added) > share * base)
+
+    def owner_of(self, name: str, fingerprint: str) -> str | None:
+        """The id with a fingerprint, if it owns anything that a table stores, whether it counts or not."""
+        table = TABLES[name]
+        if table.owner is None or not parts.exists(self._path(name)):
+            return None
+        owners = pl.scan_delta(str(self._path(name))).select(table.owner).unique()
+        found = owners.filter(sha256(table.owner) == fingerprint).collect()
+        return None if found.is_empty() else str(found.item())
 
     def rewrite_without(self, name: str, customer_ids: Iterable[str]) -> int:
         """Take a person's rows out of a table for good, older versions included.

@@ -48,13 +48,12 @@ def in_minor_units(
         again.
     """
     money = [c for c in mapped.columns if c in table.index and table.index[c].kind is Kind.MONEY]
-    rows, faults = mapped.lazy(), [pl.col("fault")]
+    # An erased row that is faulty as well is an erased row first: its text must not be kept.
+    rows, faults = mapped.lazy(), [*_erased(mapped, table, shop.erased), pl.col("fault")]
     if table.time is not None and "currency" in mapped.columns:
         local = pl.col(table.time).dt.convert_time_zone(shop.timezone).dt.date()
         rows = converted(shop.currency, rates, rows.with_columns(ordered_on=local), money).drop("ordered_on")
         faults.append(pl.when(pl.col("fx_missing")).then(pl.lit(MISSING_RATE)))
-    if table.owner is not None and shop.erased:
-        faults.append(_erased(mapped[table.owner], shop.erased))
     in_minor = [to_minor(pl.col(column), shop.currency).alias(column) for column in money]
     return (
         rows.with_columns(pl.coalesce(faults).alias("fault"), *in_minor)
@@ -63,6 +62,9 @@ def in_minor_units(
     )
 
 
-def _erased(owners: pl.Series, erased: frozenset[str]) -> pl.Expr:
-    back = [owner for owner in owners.drop_nulls().unique() if fingerprint(owner) in erased]
-    return pl.when(pl.col(owners.name).is_in(back)).then(pl.lit(ERASED))
+def _erased(mapped: pl.DataFrame, table: Table, erased: frozenset[str]) -> list[pl.Expr]:
+    if table.owner is None or not erased:
+        return []
+    owners = mapped[table.owner].drop_nulls().unique()
+    back = [owner for owner in owners if fingerprint(owner) in erased]
+    return [pl.when(pl.col(table.owner).is_in(back)).then(pl.lit(ERASED))]

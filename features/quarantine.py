@@ -1,36 +1,65 @@
 """Where rows go that were not accepted: with the rule, the file and the line, readable by the owner only."""
 
+import json
+import re
 import time
 from pathlib import Path
 
 import polars as pl
 
-from features.pricing import ERASED
+from features.pricing import ERASED, fingerprint
 from features.sources import Delivery
 
 QUARANTINED = pl.Schema(
     {"rule": pl.String(), "source_file": pl.String(), "source_line": pl.Int64(), "row": pl.String()}
 )
 _DAY = 86_400
+_WORD = re.compile(r"[^\s,;|\"'{}]+")
 
 
-def rejected(bad: pl.DataFrame, raw: pl.DataFrame, delivery: Delivery) -> pl.DataFrame:
+def rejected(
+    bad: pl.DataFrame, raw: pl.DataFrame, delivery: Delivery, erased: frozenset[str] = frozenset()
+) -> pl.DataFrame:
     """Rows to set aside, with their text as delivered.
 
     Args:
         bad: judged rows with `rule`, `raw` and `source_line`.
         raw: the chunk they were read from.
         delivery: where it came from.
+        erased: fingerprints of people of whom nothing may be kept; rows that name one keep no text.
     """
     cells = [column for column in raw.columns if column not in ("source_line", "fault", "raw")]
     text = raw.select("source_line", text=pl.struct(cells).struct.json_encode())
     joined = bad.join(text, on="source_line", how="left", maintain_order="left")
-    return joined.select(
+    rows = joined.select(
         "rule",
         "source_line",
         source_file=pl.lit(delivery.name),
         row=pl.when(pl.col("rule") != ERASED).then(pl.coalesce("raw", "text")),
     ).select(QUARANTINED.names())
+    if not erased:
+        return rows
+    kept = [None if text is None or named(text, erased) is not None else text for text in rows["row"]]
+    return rows.with_columns(row=pl.Series(kept, dtype=pl.String))
+
+
+def named(text: str, people: frozenset[str]) -> str | None:
+    """The cell or word of a rejected row that is the id of one of these people, or None.
+
+    Args:
+        text: a row as it is kept: JSON of its cells, or the raw text of one that could not be read.
+        people: fingerprints.
+    """
+    words = {*_cells(text), *_WORD.findall(text)}
+    return next((word for word in sorted(words) if fingerprint(word) in people), None)
+
+
+def _cells(text: str) -> list[str]:
+    try:
+        row = json.loads(text)
+    except ValueError:  # the raw text of a row that could not be read
+        return []
+    return [str(cell).strip() for cell in row.values()] if isinstance(row, dict) else []
 
 
 def set_aside(bad: Path, folder: Path, delivery: Delivery) -> None:

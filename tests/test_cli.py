@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from features.errors import ConfigError, DataRefused, WinbackError, WorkspaceBusy
+from features.pricing import fingerprint
 from flows import cli, runtime
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,7 +116,7 @@ def test_the_commands_of_the_contract_exist():
             ("acknowledge", "2024-05-01", "2024-05-03", []),
         ),
         (["measure"], ("measure", None, [])),
-        (["forget", "--customer-id", "007"], ("forget", "007", [])),
+        (["forget", "--customer-id", "007"], ("forget", fingerprint("007"), [])),
     ],
 )
 def test_flows_get_what_was_typed(
