@@ -30,18 +30,15 @@ _WORDS = {
     "expected_profit": "what it should earn",
     "expected_profit_low": "what it should earn, cautiously",
 }
-# Of a list's many columns, those that an operator looks at first.
-_ROW_COLUMNS = (
-    "rank",
-    "customer_id",
-    "stage",
-    "days_since_last_purchase",
-    "value_if_returned",
-    "expected_incremental_profit",
-    "offer_id",
-    "channel",
-    "reason_1",
-)
+# Of a list's many columns, those that an operator looks at first, and what they are called there.
+_ROW_COLUMNS = {
+    "rank": "rank",
+    "customer_id": "customer",
+    "stage": "stage",
+    "expected_incremental_profit": "adds",
+    "offer_id": "offer",
+    "reason_1": "why",
+}
 _NOT_JSON = ("rows",)
 
 _live: "Progress | None" = None
@@ -160,11 +157,12 @@ def _rows(rows: Sequence[Mapping[str, Any]]) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    columns = [name for name in _ROW_COLUMNS if name in rows[0]] or list(rows[0])
+    shown = {name: word for name, word in _ROW_COLUMNS.items() if name in rows[0]}
+    columns = shown or {name: name.replace("_", " ") for name in rows[0]}
     table = Table(title="the first rows of the list", title_justify="left", title_style="dim")
-    for name in columns:
+    for name, word in columns.items():
         number = isinstance(rows[0][name], int | float)
-        table.add_column(name.replace("_", " "), justify="right" if number else "left")
+        table.add_column(word, justify="right" if number else "left")
     for row in rows:
         table.add_row(*(Text(_plain(row[name])) for name in columns))
     return table

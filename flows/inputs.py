@@ -17,7 +17,7 @@ from flows.enrolments import read_enrolments
 from flows.forgotten import read_forgotten
 from flows.settings import Settings, load, secret
 from flows.workspace import Workspace
-from models.eligibility import Known
+from models.eligibility import ENROLMENTS, Known
 from models.tracking import Store, store_of
 
 
@@ -108,5 +108,20 @@ def known_people(settings: Settings, as_of: AsOf) -> Known:
         customers=table("customers"),
         identities=table("identities"),
         suppressions=table("suppressions"),
-        enrolments=read_enrolments(workspace(settings).root / "lists", as_of.day),
+        enrolments=enrolments(settings, as_of),
     )
+
+
+def enrolments(settings: Settings, as_of: AsOf) -> pl.DataFrame:
+    """Everyone in our own earlier lists, and in the campaigns of the contacts table, controls too."""
+    own = read_enrolments(workspace(settings).root / "lists", as_of.day)
+    held = lake(settings)
+    if not held.holds("contacts"):
+        return own
+    day = pl.col("contacted_at").dt.convert_time_zone(settings.timezone).dt.date()
+    rest = pl.duration(days=as_of.gap_days + as_of.horizon_days)
+    campaigns = held.scan("contacts").filter(as_of.known(day)).with_columns(acknowledged_on=day)
+    shaped = campaigns.with_columns(
+        as_of=pl.col("acknowledged_on"), open_until=pl.col("acknowledged_on") + rest
+    )
+    return pl.concat([own, shaped.select(ENROLMENTS.names()).collect().cast(ENROLMENTS)])
