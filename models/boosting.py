@@ -59,12 +59,12 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """What cross-validation over customers found.
+    """What validation found.
 
     Attributes:
-        rounds: boosting rounds for a fit on all folds.
+        rounds: boosting rounds for a fit on all rows.
         out_of_fold: prediction for each row by the model that never saw its customer.
-        curve: loss on the judged rows after each round, mean over the folds.
+        curve: loss on the judged rows after each round.
     """
 
     rounds: int
@@ -81,8 +81,27 @@ def grow(sample: Sample, recipe: Recipe, rounds: int) -> bytes:
     return bytes(booster.save_raw("ubj"))
 
 
+def validate_forward(sample: Sample, past: Mask, judged: Mask, recipe: Recipe) -> Validated:
+    """Find the number of rounds forward in time; predict every row by a model that never saw its customer.
+
+    Args:
+        sample: the rows.
+        past: rows whose outcome was known before the judged ones.
+        judged: rows that stop the boosting.
+        recipe: how to grow.
+    """
+    raw, curve = _stopped(sample.where(past), sample.where(judged), recipe)
+    rounds = int(np.argmin(curve)) + 1
+    out_of_fold = np.zeros(len(sample.label))
+    for fold in np.unique(sample.fold):
+        held = sample.fold == fold
+        raw = grow(sample.where(~held), recipe, rounds)
+        out_of_fold[held] = predict(raw, sample.matrix.filter(pl.Series(held)))
+    return Validated(rounds, out_of_fold, tuple(curve))
+
+
 def validate(sample: Sample, judged: Mask, recipe: Recipe) -> Validated:
-    """Find the number of rounds, and predict every row by a model that never saw its customer.
+    """Find the number of rounds over customers, and predict every row by a model that never saw its customer.
 
     Args:
         sample: the rows.

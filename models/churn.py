@@ -1,24 +1,29 @@
 """How likely is each person to buy again in the outcome window, if nobody contacts them?
 
-One pooled model over many monthly days. Customer folds find the number of rounds, judged on the newest
-complete days; the out-of-fold predictions there calibrate; then one refit on everything.
+One pooled model over many monthly days. The number of rounds is found forward in time: taught by the days
+whose outcome was known by the newest complete day, judged on that day (over customers instead when there is
+no such past). Out-of-fold predictions of the newest days calibrate; then one refit on everything.
 """
 
 from dataclasses import dataclass
+from datetime import date
 
 import polars as pl
 
+from features.asof import AsOf
 from features.errors import DataRefused
-from models.boosting import Mask, Recipe, Sample, grow, predict, validate
+from models.boosting import Mask, Recipe, Sample, Validated, grow, predict, validate, validate_forward
 from models.calibration import Calibrator, calibrate
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import Array
 from models.options import TrainOptions, XgbOptions
-from models.splits import customer_fold
+from models.splits import customer_fold, purge
 
 # The newest days that stop and calibrate: at least so many, and more until so many returns are among them.
 _NEWEST_DAYS = 3
 _NEWEST_RETURNS = 300
+# Returns that both sides of the search for rounds need, forward in time.
+_FORWARD_RETURNS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,15 @@ def learnable(training: pl.DataFrame) -> pl.DataFrame:
 
 
 def fit_churn(
-    rows: pl.DataFrame, contract: FeatureContract, xgb: XgbOptions, options: TrainOptions, seed: int
+    rows: pl.DataFrame,
+    contract: FeatureContract,
+    as_of: AsOf,
+    *,
+    xgb: XgbOptions,
+    options: TrainOptions,
+    seed: int,
 ) -> ChurnFit:
-    """Fit p0 on learnable rows.
+    """Fit p0 on learnable rows; the windows are those of `as_of`.
 
     Raises:
         DataRefused: when too few customers came back, or too few stayed away, to learn from.
@@ -69,7 +80,7 @@ def fit_churn(
     )
     newest = newest_rows(rows)
     recipe = Recipe("binary:logistic", xgb, seed)
-    found = validate(sample, newest, recipe)
+    found = _validated(sample, rows, as_of, newest, recipe)
     repeats = newest.sum() / rows.filter(pl.Series(newest))["customer_id"].n_unique()
     calibrator = calibrate(
         found.out_of_fold[newest], sample.label[newest], sample.weight[newest], sample.fold[newest], repeats
@@ -77,6 +88,20 @@ def fit_churn(
     raw = grow(sample, recipe, found.rounds)
     out_of_fold = calibrator.apply(found.out_of_fold)
     return ChurnFit(raw, calibrator, found.rounds, found.curve, out_of_fold, newest)
+
+
+def past_rows(rows: pl.DataFrame, as_of: AsOf) -> tuple[Mask, Mask]:
+    """Rows whose outcome was known at the end of the newest day, and the rows of that day."""
+    newest: date = rows["as_of"].max()  # type: ignore[assignment]  # refused when empty
+    known = [one.day for one in purge([as_of.at(day) for day in rows["as_of"].unique()], as_of.at(newest))]
+    return rows["as_of"].is_in(known).to_numpy(), (rows["as_of"] == newest).to_numpy()
+
+
+def _validated(sample: Sample, rows: pl.DataFrame, as_of: AsOf, newest: Mask, recipe: Recipe) -> Validated:
+    past, judged = past_rows(rows, as_of)
+    if min(sample.label[past].sum(), sample.label[judged].sum()) < _FORWARD_RETURNS:
+        return validate(sample, newest, recipe)
+    return validate_forward(sample, past, judged, recipe)
 
 
 def newest_rows(rows: pl.DataFrame) -> Mask:

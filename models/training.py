@@ -17,12 +17,12 @@ from features.errors import DataRefused
 from models.boosting import importance
 from models.bundle import Bundle
 from models.calibration import logit
-from models.churn import ChurnFit, fit_churn, learnable, refuse_too_few
+from models.churn import ChurnFit, fit_churn, learnable, past_rows, refuse_too_few
 from models.evaluate import Response, evaluate
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import deciles
 from models.options import TrainOptions, ValueOptions, XgbOptions
-from models.splits import customer_fold, purge
+from models.splits import customer_fold
 from models.value import fit_window, fit_worth
 
 _SCHEMA: Mapping[str, pl.DataType] = {
@@ -95,7 +95,7 @@ def train(training: pl.DataFrame, as_of: AsOf, recipe: Recipe) -> Trained:
     refuse_too_few(rows, recipe.train.min_positives)
     contract = FeatureContract.of(rows)
     judged = _judged(rows, as_of, contract, recipe)
-    churn = fit_churn(rows, contract, recipe.xgb, recipe.train, recipe.seed)
+    churn = _churn(rows, contract, as_of, recipe)
     split, notes = "test", []
     if judged is None:
         split, notes = "cv", [_NO_TEST]
@@ -139,18 +139,20 @@ def _judged(
     rows: pl.DataFrame, as_of: AsOf, contract: FeatureContract, recipe: Recipe
 ) -> pl.DataFrame | None:
     """The newest day, scored by a fit on the days before it; None when these are too few."""
-    days = [as_of.at(day) for day in rows["as_of"].unique().sort(descending=True)]
-    purged = [one.day for one in purge(days, days[0])]
-    past = rows.filter(pl.col("as_of").is_in(purged))
+    past = rows.filter(pl.Series(past_rows(rows, as_of)[0]))
     try:
         refuse_too_few(past, recipe.train.min_positives)
     except DataRefused:
         return None
     test = _newest(rows)
     matrix = to_matrix(test, contract)
-    p0 = fit_churn(past, contract, recipe.xgb, recipe.train, recipe.seed).p0(matrix)
+    p0 = _churn(past, contract, as_of, recipe).p0(matrix)
     window, _ = fit_window(past, contract, recipe.xgb, recipe.seed)
     return test.with_columns(p0=p0, expected_margin=p0 * window.predict(matrix, test["stage"])[0])
+
+
+def _churn(rows: pl.DataFrame, contract: FeatureContract, as_of: AsOf, recipe: Recipe) -> ChurnFit:
+    return fit_churn(rows, contract, as_of, xgb=recipe.xgb, options=recipe.train, seed=recipe.seed)
 
 
 def _newest(rows: pl.DataFrame) -> pl.DataFrame:
