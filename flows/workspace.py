@@ -82,8 +82,12 @@ class Workspace:
         """The report of one day."""
         return self._of("reports", as_of)
 
+    def measurements(self, as_of: date) -> Path:
+        """What the lists whose windows were complete by a day had earned."""
+        return self._of("measurements", as_of)
+
     def days(self, kind: str) -> tuple[date, ...]:
-        """Days for which there is something in `features`, `scores`, `lists` or `reports`, oldest first."""
+        """Days for which there is a folder of a kind (`features`, `scores`, `lists`...), oldest first."""
         found = (_DAY.match(path.name) for path in (self.root / kind).glob("as_of=*"))
         return tuple(sorted(date.fromisoformat(match.group(1)) for match in found if match))
 

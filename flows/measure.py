@@ -1,0 +1,179 @@
+"""The flow that measures what delivered lists earned, against the people held out of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from features.asof import AsOf
+from flows import inputs
+from flows.artifacts import summarise
+from flows.console import step
+from flows.days import name_of_run
+from flows.enrolments import delivered, read_manifest
+from flows.lists import write_parquet
+from flows.lock import hold
+from flows.settings import Settings
+from flows.workspace import publish_folder
+from models.measurement import (
+    NET_PROFIT,
+    RETURN_RATE,
+    Judgement,
+    Trial,
+    in_two_enrolments,
+    measured,
+    observed,
+)
+from models.persons import persons
+
+MEASUREMENTS = "measurements.parquet"
+# Lists that are told one by one; the table holds them all.
+_LISTS_TOLD = 5
+# A split this unlikely was not made by the draw alone (the usual threshold of sample-ratio checks).
+_UNLIKELY = 0.001
+
+
+@flow(name="winback-measure", flow_run_name=name_of_run, validate_parameters=False)
+def measure(config: str, as_of: str | None = None, overrides: list[str] | None = None) -> dict[str, Any]:
+    """Measure every delivered list whose outcome window is complete.
+
+    Args:
+        config: path of the config file.
+        as_of: the last day that is known, YYYY-MM-DD; default the last complete day.
+        overrides: `key.path=value`.
+    """
+    settings, day = inputs.opened(config, overrides or [], as_of)
+    with hold(settings.root, "winback measure"):
+        summary = compare(settings, day)
+    return summarise("measure", summary)
+
+
+@task(name="compare the arms", cache_policy=NO_CACHE)
+def compare(settings: Settings, as_of: AsOf) -> dict[str, Any]:
+    """Write the table of measurements, when there is anything to measure, and say what it says."""
+    trials = _trials(settings, as_of)
+    complete = [trial for trial in trials if trial.window.is_complete(as_of.day)]
+    counts = {"lists_measured": len(complete)}
+    summary: dict[str, Any] = {"status": "done", "as_of": as_of.day.isoformat(), "counts": counts}
+    if not complete:
+        return {**summary, "sentences": [_not_yet(settings, as_of, trials)]}
+    with step(f"Measuring {len(complete)} lists"):
+        table = _measurements(settings, as_of, complete)
+    folder = inputs.workspace(settings).measurements(as_of.day)
+    with publish_folder(folder) as aside:
+        write_parquet(table, aside / MEASUREMENTS)
+    lists = table.filter(pl.col("outcome") == NET_PROFIT)
+    verdicts = {str(one): lists.filter(pl.col("verdict") == str(one)).height for one in Judgement}
+    return {
+        **summary,
+        "counts": counts | verdicts,
+        "paths": {"measurements": str(folder / MEASUREMENTS)},
+        "sentences": list(_told(table, verdicts, settings.currency)),
+    }
+
+
+def sentences(measurements: pl.DataFrame, currency: str) -> Iterator[str]:
+    """What the rows of one list say, in plain words.
+
+    Args:
+        measurements: rows of `models.measurement.MEASUREMENTS` of one list.
+        currency: reporting currency.
+    """
+    rows = {row["outcome"]: row for row in measurements.iter_rows(named=True)}
+    profit, rate = rows[NET_PROFIT], rows[RETURN_RATE]
+    name = f"The list of {profit['as_of']}: {profit['verdict']}."
+    if profit["difference"] is None:
+        yield (
+            f"{name} It takes people of both kinds to measure; {profit['treated']:,} were to be contacted, "
+            f"{profit['controls']:,} were held out."
+        )
+        return
+    yield (
+        f"{name} After all costs contacting brought {profit['difference']:,.2f} {currency} per person (90 % "
+        f"interval {profit['low']:,.2f} to {profit['high']:,.2f}), {profit['total']:,.2f} {currency} over "
+        f"the {profit['treated']:,} people contacted."
+    )
+    yield (
+        f"From {profit['counted_from']} to {profit['counted_until']} {rate['treated_mean']:.1%} of them "
+        f"bought again, and {rate['control_mean']:.1%} of the {rate['controls']:,} people held out. With "
+        f"{profit['treated'] + profit['controls']:,} people you can see a lift of "
+        f"{profit['smallest_lift_points']:.1f} points."
+    )
+    yield from _doubts(profit)
+
+
+def _doubts(row: Mapping[str, Any]) -> Iterator[str]:
+    people = row["treated"] + row["controls"]
+    drawn = f"{row['control_share_drawn']:.1%}"
+    split = f"{row['controls']:,} of {people:,} people were held out where {drawn} were to be"
+    if row["split_p_value"] < _UNLIKELY:
+        yield (
+            f"Do not trust this: {split}, which the draw alone would hardly ever give "
+            f"(p = {row['split_p_value']:.2g}). Look for what takes people out of one arm."
+        )
+    else:
+        yield f"The split is as drawn: {split}."
+    if row["in_two_enrolments"]:
+        yield (
+            f"{row['in_two_enrolments']:,} of them were in another open enrolment at the same time, which "
+            "blurs the comparison."
+        )
+
+
+def _trials(settings: Settings, as_of: AsOf) -> list[Trial]:
+    """Delivered lists of earlier days, oldest first."""
+    places = inputs.workspace(settings)
+    trials = []
+    for folder in (places.list(day) for day in places.days("lists") if day < as_of.day):
+        manifest, known = read_manifest(folder), delivered(folder)
+        if manifest is None or known is None:
+            continue
+        names = ("winback.parquet", "holdout.parquet")
+        treated, held = (pl.read_parquet(folder / name) for name in names)
+        enrolled = pl.concat([treated.select(held.columns), held])
+        window = AsOf(known.acknowledged_on, manifest.horizon_days, manifest.gap_days)
+        trials.append(Trial(manifest.list_id, manifest.as_of, window, enrolled))
+    return trials
+
+
+def _measurements(settings: Settings, as_of: AsOf, trials: Sequence[Trial]) -> pl.DataFrame:
+    history, known = inputs.history(settings, as_of), inputs.known_people(settings, as_of)
+    assert known.enrolments is not None  # noqa: S101 - inputs always reads them
+    who = persons(known.enrolments["customer_id"], known.customers, known.identities)
+    shares = {offer.id: float(offer.redeem_share) for offer in settings.offers}
+    tables = []
+    for trial in trials:
+        people = observed(
+            trial, who, history.orders, history.margins, redeem_share=shares, currency=settings.currency
+        )
+        overlapping = in_two_enrolments(known.enrolments, who, trial.list_id)
+        tables.append(measured(trial, people, overlapping, settings.currency, settings.seed))
+    return pl.concat(tables)
+
+
+def _told(table: pl.DataFrame, verdicts: Mapping[str, int], currency: str) -> Iterator[str]:
+    by_list = table.partition_by("as_of", "list_id", maintain_order=True)
+    if len(by_list) > 1:
+        counted = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+        yield f"{len(by_list)} lists are measured: {counted}."
+    for rows in by_list[-_LISTS_TOLD:]:
+        yield from sentences(rows, currency)
+
+
+def _not_yet(settings: Settings, as_of: AsOf, trials: Sequence[Trial]) -> str:
+    if trials:
+        first = min(trials, key=lambda trial: (trial.window.outcome_end, trial.as_of))
+        return (
+            f"No list can be measured by {as_of.day} yet. The first will be that of {first.as_of}, when its "
+            f"outcome window is over: on {first.window.outcome_end}."
+        )
+    if any(day < as_of.day for day in inputs.workspace(settings).days("lists")):
+        return (
+            "There are lists, but none of them was acknowledged as delivered, so there is nothing to "
+            "measure. Say that one was delivered with winback acknowledge."
+        )
+    return (
+        f"There is no list of before {as_of.day}, so there is nothing to measure. winback nightly writes one."
+    )

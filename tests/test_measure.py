@@ -1,0 +1,104 @@
+"""The flow that measures: which lists, which table, which words."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from workspace_world import after, deliver, order, shop, write
+
+from flows import inputs
+from flows.measure import MEASUREMENTS, compare
+from flows.settings import Settings
+from models.measurement import MEASUREMENTS as SCHEMA
+
+DAY = date(2024, 5, 31)
+END = date(2024, 7, 1)  # acknowledged on June 1, thirty days after that
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """60 were contacted, of whom 40 bought for 20.00; 60 were held out, of whom 10 bought for 10.00."""
+    found = shop(tmp_path)
+    write(found, DAY, people())
+    treated = [order(f"t{place}", after(DAY, 9), 2000, f"t{place}") for place in range(40)]
+    held = [order(f"c{place}", after(DAY, 9), 1000, f"c{place}") for place in range(10)]
+    explored = [order("x", after(DAY, 9), 99_900, "x")]
+    deliver(found, "transactions", [*treated, *held, *explored])
+    return found
+
+
+def people() -> list[dict[str, Any]]:
+    return [
+        *({"customer_id": f"t{place}", "arm": "treatment"} for place in range(60)),
+        *({"customer_id": f"c{place}", "arm": "control"} for place in range(60)),
+        {"customer_id": "x", "arm": "explore", "assignment_probability": 0.01},
+    ]
+
+
+def run(settings: Settings, day: date = END) -> dict[str, Any]:
+    return compare.fn(settings, settings.as_of(day.isoformat()))
+
+
+def test_a_complete_list_is_measured_and_told_in_plain_words(settings: Settings):
+    told = run(settings)
+    assert told["counts"] == {"lists_measured": 1, "worked": 1, "did not": 0, "too small to tell": 0}
+    table = pl.read_parquet(told["paths"]["measurements"])
+    assert table.schema == SCHEMA
+    profit = table.row(2, named=True)
+    assert profit["difference"] == pytest.approx(40 * 20 / 60 - 0.05 - 10 * 10 / 60, abs=1e-4)
+    low, high = profit["low"], profit["high"]
+    assert 0 < low < profit["difference"] < high
+    assert " ".join(told["sentences"]) == (
+        "The list of 2024-05-31: worked. After all costs contacting brought 11.62 EUR per person (90 % "
+        f"interval {low:.2f} to {high:.2f}), 697.00 EUR over the 60 people contacted. "
+        "From 2024-06-02 to 2024-07-01 66.7% of them bought again, and 16.7% of the 60 people held out. "
+        "With 120 people you can see a lift of 17.3 points. "
+        "The split is as drawn: 60 of 120 people were held out where 50.0% were to be."
+    )
+
+
+def test_measuring_again_gives_the_same_bytes(settings: Settings):
+    file = Path(run(settings)["paths"]["measurements"])
+    before = file.read_bytes()
+    run(settings)
+    assert file.read_bytes() == before
+    assert [path.name for path in file.parent.iterdir()] == [MEASUREMENTS]
+
+
+def test_until_a_window_is_over_it_is_said_when_it_will_be(settings: Settings):
+    told = run(settings, date(2024, 6, 30))
+    assert told["counts"] == {"lists_measured": 0}
+    assert " ".join(told["sentences"]) == (
+        "No list can be measured by 2024-06-30 yet. The first will be that of 2024-05-31, when its outcome "
+        "window is over: on 2024-07-01."
+    )
+    assert not (settings.root / "measurements").exists()
+
+
+def test_without_a_delivered_list_it_is_said_what_to_do(tmp_path: Path):
+    settings = shop(tmp_path)
+    assert "winback nightly" in run(settings)["sentences"][0]
+    write(settings, DAY, people(), acknowledge="by_command")
+    assert "winback acknowledge" in run(settings)["sentences"][0]
+    assert "winback nightly" in run(settings, DAY)["sentences"][0]
+
+
+def test_an_odd_split_and_people_on_two_lists_are_told(settings: Settings):
+    write(settings, after(DAY, 10), people()[:110])
+    write(settings, after(DAY, 20), people()[:70])
+    told = run(settings, date(2024, 8, 1))
+    assert told["sentences"][0].startswith("3 lists are measured: ")
+    words = " ".join(told["sentences"])
+    assert "Do not trust this: 10 of 70 people were held out where 50.0% were to be" in words
+    assert "110 of them were in another open enrolment at the same time" in words
+    table = pl.read_parquet(inputs.workspace(settings).measurements(date(2024, 8, 1)) / MEASUREMENTS)
+    assert table["as_of"].unique().sort().to_list() == [DAY, after(DAY, 10), after(DAY, 20)]
+
+
+def test_later_days_change_nothing_that_was_measured(settings: Settings):
+    before = pl.read_parquet(run(settings)["paths"]["measurements"])
+    deliver(settings, "transactions", [order("c1", date(2024, 7, 2), 99_900, "late")], name="july.csv")
+    write(settings, END, people())
+    assert pl.read_parquet(run(settings, date(2024, 7, 5))["paths"]["measurements"]).equals(before)
