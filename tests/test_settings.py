@@ -1,0 +1,136 @@
+"""The config: every fault at once, each with its place; `--set` on top; secrets from the environment."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from features.errors import ConfigError
+from flows.settings import Settings, load, secret
+
+GOOD = """
+sources:
+  transactions:
+    path: orders.csv
+    columns: {customer_id: who, ordered_at: when, net_amount: paid}
+consent: {basis: assumed}
+"""
+
+
+def write(folder: Path, text: str, name: str = "shop.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_short_config_is_enough(tmp_path: Path) -> None:
+    settings = load(write(tmp_path, GOOD))
+    assert (settings.churn.horizon_days, settings.currency) == (90, "EUR")
+
+
+def test_all_faults_are_told_at_once_with_their_places(tmp_path: Path) -> None:
+    text = """
+timezone: Mars/Olympus
+curency: EUR
+sources:
+  transactions:
+    path: a.csv
+    columns: {customer_id: who, ordered: when}
+  loyalty: {path: b.csv, columns: {}}
+list: {capacity: many}
+"""
+    with pytest.raises(ConfigError) as error:
+        load(write(tmp_path, text))
+    message = str(error.value)
+    for part in (
+        "Mars/Olympus",
+        "curency: there is no such key",
+        "'currency'",
+        "list.capacity",
+        "consent: required",
+    ):
+        assert part in message
+
+
+def test_faults_between_parts_are_told_together(tmp_path: Path) -> None:
+    text = GOOD.replace("net_amount: paid", "amount: paid") + "offers: [{id: call, channel: phone}]\n"
+    with pytest.raises(ConfigError) as error:
+        load(write(tmp_path, text))
+    message = str(error.value)
+    assert "sources.transactions.columns.amount: transactions has no such column" in message
+    assert "sources.transactions.columns.net_amount: required" in message
+    assert "offers.call.channel" in message
+
+
+def test_a_value_can_be_set_for_one_run(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    settings = load(path, ["list.budget=500", "sources.transactions.path=[a.csv, b.csv]", "engine=local"])
+    assert settings.list.budget == 500
+    assert settings.sources["transactions"].path == ("a.csv", "b.csv")
+
+
+@pytest.mark.parametrize("override", ["list.budget", "=3", "timezone.zone=UTC", "list.budget=[1"])
+def test_a_set_that_is_not_understood_is_told(tmp_path: Path, override: str) -> None:
+    path = write(tmp_path, GOOD + "timezone: UTC\n")
+    with pytest.raises(ConfigError, match="--set"):
+        load(path, [override])
+
+
+def test_a_config_can_extend_another(tmp_path: Path) -> None:
+    write(tmp_path, GOOD + "list: {budget: 5, capacity: 7}\n", "base.yaml")
+    settings = load(write(tmp_path, "extends: base.yaml\nlist: {budget: 9}\n"))
+    assert (settings.list.budget, settings.list.capacity) == (9, 7)
+
+
+def test_a_config_that_extends_itself_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="extends itself"):
+        load(write(tmp_path, "extends: shop.yaml\n"))
+
+
+@pytest.mark.parametrize(("text", "said"), [("- a\n", "no keys"), ("a: [", "YAML"), ("", "no keys")])
+def test_a_file_that_is_no_config_is_told(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load(write(tmp_path, text))
+
+
+def test_a_missing_file_is_told() -> None:
+    with pytest.raises(ConfigError, match="no config file"):
+        load("nowhere.yaml")
+
+
+def test_the_hash_says_what_is_decided_not_where_files_lie(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    here = load(path)
+    there = load(path, ["workspace=/elsewhere", "sources.transactions.path=other.csv"])
+    assert here.digest() == there.digest()
+    assert load(path, ["list.budget=1"]).digest() != here.digest()
+
+
+def test_secrets_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_PASSWORD", "pssst")
+    assert secret("postgresql://me:${SHOP_PASSWORD}@host/db") == "postgresql://me:pssst@host/db"
+    with pytest.raises(ConfigError, match="NOT_SET_ANYWHERE"):
+        secret("${NOT_SET_ANYWHERE}")
+
+
+def test_secrets_are_not_in_the_resolved_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_PASSWORD", "pssst")
+    text = GOOD.replace(
+        "path: orders.csv", "uri: 'postgresql://me:${SHOP_PASSWORD}@host/db'\n    query: SELECT 1"
+    )
+    assert "pssst" not in json.dumps(load(write(tmp_path, text)).resolved())
+
+
+def test_the_schema_describes_every_key() -> None:
+    schema = Settings.model_json_schema()
+    sections = {
+        "properties": schema["properties"],
+        **{n: d for n, d in schema["$defs"].items() if "properties" in d},
+    }
+    assert {"QualityOptions", "ListOptions", "SourceOptions"} <= set(sections)
+
+
+@pytest.mark.parametrize("day", ["1998-3-31", "yesterday", "31.03.1998"])
+def test_a_day_is_written_in_one_way(tmp_path: Path, day: str) -> None:
+    with pytest.raises(ConfigError, match="YYYY-MM-DD"):
+        load(write(tmp_path, GOOD)).as_of(day)
