@@ -64,9 +64,8 @@ def forget(config: str, person: str, overrides: list[str] | None = None) -> dict
     with hold(settings.root, "winback forget"):
         add_forgotten(settings.root, person)
         erased = erase(settings, person)
-    return summarise(
-        "forget", {"status": "done", "counts": erased.counts, "sentences": list(_sentences(erased))}
-    )
+    counts = {place: rows for place, rows in erased.counts.items() if rows}
+    return summarise("forget", {"status": "done", "counts": counts, "sentences": list(_sentences(erased))})
 
 
 @task(name="erase", cache_policy=NO_CACHE)

@@ -59,7 +59,7 @@ def compare(settings: Settings, as_of: AsOf) -> dict[str, Any]:
     summary: dict[str, Any] = {"status": "done", "as_of": as_of.day.isoformat(), "counts": counts}
     if not complete:
         return {**summary, "sentences": [_not_yet(settings, as_of, trials)]}
-    with step(f"Measuring {len(complete)} lists"):
+    with step("Measuring delivered lists"):
         table = _measurements(settings, as_of, complete)
     folder = inputs.workspace(settings).measurements(as_of.day)
     with publish_folder(folder) as aside:
