@@ -5,13 +5,14 @@ absent, not zero. Each snapshot reads the same History; nothing after its day is
 takes its windows from `AsOf`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import polars as pl
 
 from features import attrition, basket, calendar, frequency, friction, rhythm, spend
 from features.asof import AsOf
 from features.frequency import WINDOWS
+from features.hashing import uniform
 from features.history import History
 from features.labels import labels
 from features.options import StageOptions
@@ -25,10 +26,18 @@ _TREND_WINDOWS = (30, 90)
 _MONEY_WINDOWS = (30, 60, 90, 180, 365)
 
 
-def training_table(
-    history: History, snapshots: Iterable[AsOf], until: AsOf, months: int, stages: StageOptions
+def training_table(  # noqa: PLR0917 - what it is made of, in order
+    history: History,
+    snapshots: Sequence[AsOf],
+    until: AsOf,
+    months: int,
+    stages: StageOptions,
+    max_rows: int,
 ) -> pl.DataFrame:
     """Features of past days with what happened after each, sorted by as_of and customer.
+
+    Beyond `max_rows` a sample of customers is kept, drawn by hash: whole customers, the same ones every time,
+    each with the same chance, so that measures on the sample need no weights.
 
     Args:
         history: everything known at the end of `until`.
@@ -36,16 +45,25 @@ def training_table(
         until: the day up to which history is known.
         months: months after each day whose margin is summed, see `features.labels`.
         stages: where the lines between stages lie.
+        max_rows: most rows to return, about.
     """
+    drawn = uniform("customer_id", "training") < _share(history, snapshots, max_rows)
     return pl.concat(
         [
-            feature_table(history, as_of, stages).join(
-                _outcomes(history, as_of, until, months), on=KEYS, validate="1:1", maintain_order="left"
-            )
+            feature_table(history, as_of, stages)
+            .filter(drawn)
+            .join(_outcomes(history, as_of, until, months), on=KEYS, validate="1:1", maintain_order="left")
             for as_of in sorted(snapshots, key=lambda one: one.day)
         ],
         how="diagonal",
     )
+
+
+def _share(history: History, snapshots: Sequence[AsOf], max_rows: int) -> float:
+    """Which share of the customers gives at most so many rows."""
+    first = history.orders.group_by("customer_id").agg(pl.col("ordered_on").min())
+    rows = first.select(pl.sum_horizontal(one.known(pl.col("ordered_on")).sum() for one in snapshots))
+    return max_rows / max(int(rows.collect().item()), max_rows)
 
 
 def _outcomes(history: History, as_of: AsOf, until: AsOf, months: int) -> pl.DataFrame:

@@ -155,7 +155,14 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
         )
     days = complete_snapshots(as_of, first, settings.train.snapshots)
     with step(f"Building features of {len(days)} past days"):
-        rows = training_table(history, days, as_of, settings.value.horizon_months, settings.stages)
+        rows = training_table(
+            history,
+            days,
+            as_of,
+            settings.value.horizon_months,
+            settings.stages,
+            settings.train.max_rows,
+        )
     with step(f"Training on {rows.height:,} rows"):
         recipes = training.Recipe(
             xgb=settings.xgb, train=settings.train, value=settings.value, seed=settings.seed

@@ -31,6 +31,9 @@ class TrainOptions(Section):
     """How the model is fitted and judged."""
 
     snapshots: int = Field(default=24, ge=1, le=120, description="most monthly snapshots to learn from")
+    max_rows: int = Field(
+        default=2_000_000, ge=1000, description="most rows to learn from; beyond, a fixed sample of customers"
+    )
     folds: int = Field(default=4, ge=2, le=20, description="customer folds of the cross-validation")
     min_positives: int = Field(default=50, ge=1, description="returned customers a snapshot set needs")
     promote_tolerance: float = Field(

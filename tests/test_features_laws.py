@@ -11,7 +11,7 @@ from shop_world import day, histories, history, line
 
 from features.asof import AsOf
 from features.options import StageOptions
-from features.table import feature_table
+from features.table import feature_table, training_table
 
 STAGES = StageOptions()
 # Features that look at other customers too: the shop's own rhythm, and the models fitted on all of it.
@@ -88,3 +88,15 @@ def test_the_favourite_is_what_stands_on_most_lines() -> None:
         "favourite_product", "favourite_category", "products_bought", "categories"
     )
     assert found.rows() == [("Tea", "Drinks", 2, 2)]
+
+
+def test_a_sample_for_training_keeps_whole_customers_and_the_same_ones() -> None:
+    rows = [line(f"c{n}", n % 20, 100, f"o{n}") for n in range(400)]
+    known, days, until = history(rows), [day(60), day(90)], day(200)
+    everyone = training_table(known, days, until, 1, STAGES, 800)
+    some = training_table(known, days, until, 1, STAGES, 200)
+    assert everyone.height == 800
+    assert 100 < some.height < 300
+    counted = some.group_by("customer_id").len()["len"]
+    assert counted.unique().to_list() == [2]
+    assert_frame_equal(some, everyone.join(some.select("as_of", "customer_id"), on=["as_of", "customer_id"]))
