@@ -120,7 +120,7 @@ def refuse_too_few(rows: pl.DataFrame, least: int) -> None:
         return
     what = f"{back} customers came back" if back < least else f"{away} customers stayed away"
     days = f"{rows['as_of'].n_unique()} past days"
-    span = " from {} to {}".format(*rows.select(a=pl.min("as_of"), b=pl.max("as_of")).row(0))
+    span = f" from {rows['as_of'].min()!s} to {rows['as_of'].max()!s}" if len(rows) else ""
     raise DataRefused(
         f"Only {what} in the outcome windows of {days}{span}, but learning needs {least} "
         "(train.min_positives): lengthen the history or shorten churn.horizon_days."

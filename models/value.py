@@ -127,16 +127,6 @@ def discounted(seen: pl.DataFrame, months: int, rate: float) -> Array:
     return total
 
 
-def known_by(rows: pl.DataFrame, test: AsOf, months: int) -> pl.DataFrame:
-    """The rows with the margin of every month nulled that was not over at the end of the test day: purged."""
-    over = {
-        margin_month(k): pl.col("as_of") + (test.month(k)[1] - test.day) <= test.day
-        for k in range(1, months + 1)
-    }
-    kept = {name: known for name, known in over.items() if name in rows.columns}
-    return rows.with_columns(pl.when(known).then(pl.col(name)).alias(name) for name, known in kept.items())
-
-
 def _tail(seen: pl.DataFrame, months: int, window: int, value: ValueOptions) -> float:
     """Discounted margin beyond the months seen, as a share of that of the months seen, over all rows."""
     if months == value.horizon_months or months <= window or seen.is_empty():
