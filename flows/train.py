@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from features import ledger
 from features.asof import AsOf
 from features.errors import DataRefused
+from features.money import units
 from features.table import training_table
 from flows import inputs
 from flows.artifacts import summarise
@@ -26,6 +27,7 @@ from flows.retrying import ON_IO
 from flows.settings import Settings
 from models import training
 from models.bundle import load_bundle
+from models.evaluate import Response
 from models.plots import calibration_png, gain_png
 from models.promotion import Scores, Verdict, judge
 from models.splits import complete_snapshots
@@ -164,10 +166,7 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
             settings.train.max_rows,
         )
     with step(f"Training on {rows.height:,} rows"):
-        recipes = training.Recipe(
-            xgb=settings.xgb, train=settings.train, value=settings.value, seed=settings.seed
-        )
-        trained = training.train(rows, as_of, recipes)
+        trained = training.train(rows, as_of, _recipe(settings))
     with step("Recording the training in MLflow"), tempfile.TemporaryDirectory() as folder:
         trained.bundle.save(Path(folder))
         sample = rows.tail(_SAMPLE_ROWS)
@@ -186,6 +185,17 @@ def consider(settings: Settings, made: RegisteredModel) -> Verdict:
     verdict = judge(_scores(dict(made.metrics), dict(made.tags)), before, settings.train.promote_tolerance)
     promote(store, made.version, verdict)
     return verdict
+
+
+def _recipe(settings: Settings) -> training.Recipe:
+    """All settings of a training; the assumed response costs what the first offer costs."""
+    offer, in_minor = settings.offers[0], units(settings.currency)
+    response = Response(
+        offer_cost=offer.cost * in_minor,
+        contact_cost=settings.contact.cost[offer.channel] * in_minor,
+        minor_units=in_minor,
+    )
+    return training.Recipe(settings.xgb, settings.train, settings.value, settings.seed, response)
 
 
 def _record(
