@@ -84,7 +84,7 @@ def _requirements() -> list[str]:
 
 
 class _Scorer:
-    """What `mlflow.pyfunc.load_model` gives: P(a purchase in the outcome window) as the trees say it, before calibration."""
+    """What `mlflow.pyfunc.load_model` gives: the trees' P(a purchase in the window), before calibration."""
 
     def __init__(self, booster: "Booster") -> None:
         self._booster = booster
