@@ -16,8 +16,12 @@ from models.outputs import WINBACK
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+# Where the output goes is the shell's business.
 COMMANDS = [
-    shlex.split(line, comments=True) for block in BLOCKS for line in block.splitlines() if line.strip()
+    shlex.split(line.split(">")[0], comments=True)
+    for block in BLOCKS
+    for line in block.splitlines()
+    if line.strip()
 ]
 OURS = [words[1:] for words in COMMANDS if words and words[0].endswith("winback")]
 
