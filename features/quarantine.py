@@ -9,6 +9,7 @@ import polars as pl
 
 from features.pricing import ERASED, fingerprint
 from features.sources import Delivery
+from features.sources.chunks import as_json
 
 QUARANTINED = pl.Schema(
     {"rule": pl.String(), "source_file": pl.String(), "source_line": pl.Int64(), "row": pl.String()}
@@ -29,7 +30,8 @@ def rejected(
         erased: fingerprints of people of whom nothing may be kept; rows that name one keep no text.
     """
     cells = [column for column in raw.columns if column not in ("source_line", "fault", "raw")]
-    text = raw.select("source_line", text=pl.struct(cells).struct.json_encode())
+    untold = bad.filter(pl.col("raw").is_null())["source_line"].implode()
+    text = raw.select("source_line", text=as_json(raw.select(cells), raw["source_line"].is_in(untold)))
     joined = bad.join(text, on="source_line", how="left", maintain_order="left")
     rows = joined.select(
         "rule",

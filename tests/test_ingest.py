@@ -2,6 +2,7 @@
 
 import gzip
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -223,6 +224,24 @@ def test_amounts_of_other_currencies_are_converted_by_the_rate_of_the_day(
         ingest(sources, world.lake, gate, world.folders, shop=Shop("UTC", "EUR"), quality=OPEN)
     assert world.held() == [("ann", 900), ("bob", 1000)]
     assert world.set_aside() == {"missing_rate": 1}
+
+
+def test_parquet_cells_that_python_cannot_hold_are_set_aside(world: World) -> None:
+    micros = [1704067200000000, 2**63 - 1, 2**62, 1704067200000000]
+    frame = pl.DataFrame(
+        {
+            "who": ["ann", "bob", "cid", None],
+            "when": pl.Series(micros, dtype=pl.Datetime("us")),
+            "paid": [1.0, 1.0, 1.0, 1e30],
+            "length": [timedelta(days=1)] * 4,
+            "photo": [{"bytes": b"\xff"}] * 4,
+        }
+    )
+    frame.write_parquet(world.raw / "a.parquet")
+    [receipt] = world.take_in()
+    assert (receipt.delivered, receipt.accepted) == (4, 1)
+    assert world.set_aside()["unreadable_ordered_at"] == 2
+    assert world.take_in(columns={**COLUMNS, "order_id": "length", "customer_id": "length"})[0].accepted == 1
 
 
 def test_an_erased_person_who_is_delivered_again_is_kept_out_without_content(world: World) -> None:

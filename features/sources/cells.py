@@ -70,7 +70,8 @@ def read_time(column: pl.Series, formats: Sequence[str], zone: str) -> Cells:
     """
     if column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime):
         given = column.is_not_null()
-        times = _in_utc(column.cast(pl.Datetime("us", getattr(column.dtype, "time_zone", None))), zone)
+        kind = pl.Datetime("us", getattr(column.dtype, "time_zone", None))
+        times = _in_utc(_believed(column).cast(kind), zone)
     else:
         text = _text(column)
         given = text.is_not_null()
@@ -110,6 +111,8 @@ def _text(column: pl.Series) -> pl.Series:
         whole = (column == column.round()) & (column.abs() < 2**53)
         short = column.set(~whole.fill_null(value=False), None).cast(pl.Int64).cast(pl.String)
         column = short.zip_with(short.is_not_null(), column.fill_nan(None).cast(pl.String))
+    elif column.dtype == pl.Duration:
+        column = column.dt.to_string("iso")
     return tidy(column.cast(pl.String))
 
 
@@ -146,10 +149,16 @@ def _parsed(text: pl.Series, layout: str, zone: str) -> pl.Series:
 
 def _in_utc(times: pl.Series, zone: str) -> pl.Series:
     """Times in UTC; null outside the years that are believed."""
-    times = times.set(~times.dt.year().is_between(_FIRST_YEAR, _LAST_YEAR), None)
+    times = _believed(times)
     if times.dtype == pl.Datetime("us"):
         times = _located(times, zone)
     return times.dt.convert_time_zone("UTC")
+
+
+def _believed(times: pl.Series) -> pl.Series:
+    """Times of believed years; a typed cell can lie so far off that it has no year at all."""
+    believed = times.dt.year().is_between(_FIRST_YEAR, _LAST_YEAR).fill_null(value=False)
+    return times.set(~believed, None)
 
 
 def _located(naive: pl.Series, zone: str) -> pl.Series:

@@ -5,6 +5,7 @@ The source's own columns, then `source_line`, `fault` and `raw`.
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import MAXYEAR, MINYEAR
 
 import polars as pl
 
@@ -58,8 +59,20 @@ def typed_chunk(rows: pl.DataFrame, first_line: int) -> pl.DataFrame:
 
 def as_json(rows: pl.DataFrame, wanted: pl.Series) -> pl.Series:
     """The JSON text of each wanted row, null for the others."""
-    binary = pl.selectors.binary()
-    chosen = rows.filter(wanted).with_columns(binary.bin.encode("hex"))
+    chosen = pl.DataFrame([_showable(column) for column in rows.filter(wanted)])
     texts = [json.dumps(row, ensure_ascii=False, default=str) for row in chosen.iter_rows(named=True)]
     places = wanted.arg_true()
     return pl.Series("raw", [None], dtype=pl.String).new_from_index(0, len(rows)).scatter(places, texts)
+
+
+def _showable(column: pl.Series) -> pl.Series:
+    """A column that Python can hold: bytes in hex, times beyond its calendar as the numbers they are kept as."""
+    if column.dtype == pl.Binary:
+        return column.bin.encode("hex")
+    if column.dtype == pl.Duration:
+        return column.dt.to_string("iso")
+    if column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime):
+        held = column.dt.year().is_between(MINYEAR, MAXYEAR)
+        beyond = column.is_not_null() & ~held.fill_null(value=False)
+        return column.to_physical() if beyond.any() else column
+    return column
