@@ -292,7 +292,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         summary = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, WinbackError, OSError, MemoryError, KeyboardInterrupt) as error:
         return _failed(error, words)
-    except Exception as error:  # noqa: BLE001 - the outermost door: a fault of ours is told, not dumped
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the outermost door; a panic in Polars is no Exception
         return _failed(error, words)
     if isinstance(summary, Mapping):
         return _done(summary, words)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from polars.exceptions import PanicException
 
 from features.errors import ConfigError, DataRefused, WinbackError, WorkspaceBusy
 from features.pricing import fingerprint
@@ -168,6 +169,7 @@ def test_programs_read_one_json_object_without_people(config: str, capsys):
         (OSError(28, "No space left on device", "x.parquet"), 1),
         (KeyboardInterrupt(), 130),
         (ZeroDivisionError("secret@example.test"), 1),
+        (PanicException("secret@example.test"), 1),
     ],
 )
 def test_failures_end_in_one_message_and_a_code(
