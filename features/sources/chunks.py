@@ -66,7 +66,7 @@ def as_json(rows: pl.DataFrame, wanted: pl.Series) -> pl.Series:
 
 
 def _showable(column: pl.Series) -> pl.Series:
-    """A column that Python can hold: bytes in hex, times beyond its calendar as the numbers they are kept as."""
+    """A column that Python can hold: bytes in hex, times beyond its calendar as plain numbers."""
     if column.dtype == pl.Binary:
         return column.bin.encode("hex")
     if column.dtype == pl.Duration:
