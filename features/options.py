@@ -14,12 +14,14 @@ from features.contracts import TABLES
 from features.errors import ConfigError
 
 Share = Annotated[float, Field(ge=0, le=1)]
+# A century: more is a slip of the pen, and windows of millions of days leave the calendar.
+Days = Annotated[int, Field(le=36_525)]
 
 
 class Section(BaseModel):
-    """A frozen section that refuses keys it does not know."""
+    """A frozen section that refuses keys it does not know, and numbers that are none or have no end."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Exclusion(Section):
@@ -170,16 +172,16 @@ class QualityOptions(Section):
 class ChurnOptions(Section):
     """What counts as churn."""
 
-    horizon_days: int = Field(default=90, ge=1, description="length of the outcome window, days")
-    gap_days: int = Field(default=0, ge=0, description="whole days after as_of that are not counted")
-    lookback_days: int | None = Field(default=None, ge=30, description="how far back features read, days")
+    horizon_days: Days = Field(default=90, ge=1, description="length of the outcome window, days")
+    gap_days: Days = Field(default=0, ge=0, description="whole days after as_of that are not counted")
+    lookback_days: Days | None = Field(default=None, ge=30, description="how far back features read, days")
 
 
 class StageOptions(Section):
     """Where the lines between the stages lie (DESIGN: first match)."""
 
-    lost_after_days: int = Field(default=1095, ge=1, description="silent longer than this: lost")
-    lapse_floor_days: int = Field(
+    lost_after_days: Days = Field(default=1095, ge=1, description="silent longer than this: lost")
+    lapse_floor_days: Days = Field(
         default=30, ge=1, description="nobody is lapsed before this many silent days"
     )
     lapsed_quantile: Share = Field(default=0.9, description="quantile of the own gaps; silent longer: lapsed")

@@ -46,13 +46,28 @@ _PLACES = ("workspace", "mlflow", "engine")
 _ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML as it should be: a key that is given twice is a fault, not silently the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - as PyYAML calls it
+        keys = [key.value for key, _ in node.value if key.tag == "tag:yaml.org,2002:str"]
+        twice = next((key for place, key in enumerate(keys) if key in keys[:place]), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {twice!r} is given twice; keep one", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
 class Settings(Section):
     """The whole config. `configs/base.yaml` shows every key with its meaning."""
 
-    workspace: str = Field(default="workspace", description="folder of everything a run leaves behind")
+    workspace: str = Field(
+        default="workspace", min_length=1, description="folder of everything a run leaves behind"
+    )
     timezone: str = Field(default="UTC", description="the shop's time zone; days are counted in it")
     currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$", description="reporting currency, ISO 4217")
-    seed: int = Field(default=7, ge=0, description="seed of everything drawn in training")
+    seed: int = Field(default=7, ge=0, lt=2**31, description="seed of everything drawn in training")
     engine: Literal["local"] = Field(default="local", description="where heavy steps run")
     sources: dict[str, SourceOptions] = Field(description="table: where it comes from")
     lake: LakeOptions = Field(default_factory=LakeOptions)
@@ -167,7 +182,7 @@ def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     if path.resolve() in seen:
         raise ConfigError(f"{path} extends itself. Take one 'extends' away.")
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not readable YAML: {error}") from None
     if not isinstance(tree, dict):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from features.contracts import Stage
-from features.options import Section, Share
+from features.options import Days, Section, Share
 
 Money = Annotated[float, Field(description="in units of the reporting currency")]
 
@@ -97,7 +97,7 @@ class OfferOptions(Section):
 class ContactOptions(Section):
     """What a contact costs."""
 
-    cost: Mapping[str, float] = Field(
+    cost: Mapping[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=lambda: {"email": 0.05},
         description="channel: cost of one contact, reporting currency",
     )
@@ -126,7 +126,7 @@ class ListOptions(Section):
         default=0.05, ge=0, lt=1, description="contacted below the cut, share of those contacted"
     )
     include_lost: bool = Field(default=False, description="list people silent longer than lost_after_days")
-    contact_within_days: int = Field(default=7, ge=1, description="days after as_of in which to contact")
+    contact_within_days: Days = Field(default=7, ge=1, description="days after as_of in which to contact")
     acknowledge: Literal["on_write", "by_command"] = Field(
         default="on_write",
         description="on_write: a written list counts as delivered on the day after as_of; "

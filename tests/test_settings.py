@@ -62,6 +62,28 @@ def test_faults_between_parts_are_told_together(tmp_path: Path) -> None:
     assert "offers.call.channel" in message
 
 
+@pytest.mark.parametrize(
+    "override",
+    [
+        "effect.assumed.mu=.nan",
+        "list.budget=.inf",
+        "churn.horizon_days=99999999999",
+        "contact.cost.email=-1",
+        "workspace=''",
+        "seed=99999999999999999999",
+    ],
+)
+def test_values_that_no_run_can_use_are_refused(tmp_path: Path, override: str) -> None:
+    with pytest.raises(ConfigError, match=override.partition("=")[0].replace(".", r"\.")):
+        load(write(tmp_path, GOOD), [override])
+
+
+def test_a_key_that_is_given_twice_is_told_with_its_line(tmp_path: Path) -> None:
+    twice = GOOD.replace("consent", "  transactions: {path: other.csv, columns: {}}\nconsent")
+    with pytest.raises(ConfigError, match=r"'transactions' is given twice(.|\n)*line 3"):
+        load(write(tmp_path, twice))
+
+
 def test_a_value_can_be_set_for_one_run(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
     settings = load(path, ["list.budget=500", "sources.transactions.path=[a.csv, b.csv]", "engine=local"])
