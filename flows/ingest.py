@@ -12,6 +12,7 @@ from features.ingest import ingest as accept
 from flows import inputs
 from flows.artifacts import summarise
 from flows.console import step
+from flows.layout import fix_layout
 from flows.lock import hold
 from flows.retrying import ON_IO
 from flows.settings import Settings, load
@@ -35,12 +36,13 @@ def ingest(config: str, overrides: list[str] | None = None) -> dict[str, Any]:
 @task(name="take in deliveries", cache_policy=NO_CACHE, **ON_IO)
 def take_in(settings: Settings) -> dict[str, Any]:
     """Accept every delivery that the lake does not hold yet; nothing when one of them is refused."""
-    places = inputs.workspace(settings)
+    places, held = inputs.workspace(settings), inputs.lake(settings)
+    fix_layout(settings, places.lake)
     folders = Folders(places.runs / "staging", places.quarantine)
     with inputs.gate(settings, "ingest") as gate, step("Reading what is new in the sources") as more:
         receipts = accept(
             inputs.sources(settings),
-            inputs.lake(settings),
+            held,
             gate,
             folders,
             shop=inputs.shop(settings),

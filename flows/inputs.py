@@ -15,6 +15,7 @@ from features.pricing import Shop
 from features.quality import Gate, Suite, load_suite
 from flows.enrolments import read_enrolments
 from flows.forgotten import read_forgotten
+from flows.layout import check_layout
 from flows.settings import Settings, load, secret
 from flows.workspace import Workspace
 from models.eligibility import ENROLMENTS, Known
@@ -27,8 +28,14 @@ def workspace(settings: Settings) -> Workspace:
 
 
 def lake(settings: Settings) -> Lake:
-    """The tables of this config's workspace."""
-    return Lake(workspace(settings).lake, settings.lake.buckets)
+    """The tables of this config's workspace.
+
+    Raises:
+        ConfigError: when the config reads them otherwise than they were written.
+    """
+    root = workspace(settings).lake
+    check_layout(settings, root)
+    return Lake(root, settings.lake.buckets)
 
 
 def shop(settings: Settings) -> Shop:

@@ -1,0 +1,51 @@
+"""What the first ingest fixes for good: how the lake's rows are divided, and the money they are counted in.
+
+Rows are stored by bucket, and amounts as whole minor units of the reporting currency. With fewer buckets a
+reader would pass over rows, and a compaction would lose them; in another currency every amount would mean
+something else.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from features.errors import ConfigError
+from flows.settings import Settings
+from flows.workspace import publish_file
+
+_FILE = "layout.json"
+
+
+def check_layout(settings: Settings, lake: Path) -> None:
+    """Refuse a config that reads the lake otherwise than it was written.
+
+    Raises:
+        ConfigError: naming each key that has changed.
+    """
+    path = lake / _FILE
+    if not path.is_file():
+        return
+    fixed, asked = json.loads(path.read_text(encoding="utf-8")), _layout(settings)
+    faults = [
+        f"{key} is {asked[key]}, but {fixed[key]} at the first ingest"
+        for key in asked
+        if fixed.get(key, asked[key]) != asked[key]
+    ]
+    if faults:
+        raise ConfigError(
+            f"The lake {lake} was made with another config: {'; '.join(faults)}. What lies in it cannot be "
+            "read so. Set it back, or take a new workspace and let it read the sources again "
+            "(--set workspace=FOLDER)."
+        )
+
+
+def fix_layout(settings: Settings, lake: Path) -> None:
+    """Note what a lake is made with, unless it is noted already."""
+    path = lake / _FILE
+    if not path.is_file():
+        with publish_file(path) as aside:
+            aside.write_text(json.dumps(_layout(settings), indent=2) + "\n", encoding="utf-8")
+
+
+def _layout(settings: Settings) -> dict[str, Any]:
+    return {"lake.buckets": settings.lake.buckets, "currency": settings.currency}

@@ -1,0 +1,45 @@
+"""A lake is read as it was written, or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from features.errors import ConfigError
+from flows import inputs
+from flows.layout import fix_layout
+from flows.settings import Settings
+
+CONFIG = {
+    "sources": {
+        "transactions": {
+            "path": "orders.csv",
+            "columns": {"customer_id": "who", "ordered_at": "when", "net_amount": "paid"},
+        }
+    },
+    "consent": {"basis": "assumed"},
+}
+
+
+def shop(root: Path, **keys: object) -> Settings:
+    return Settings.model_validate({**CONFIG, "workspace": str(root), **keys})
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"lake": {"buckets": 4}}, "lake.buckets is 4, but 16 at the first ingest"),
+        ({"currency": "JPY"}, "currency is JPY, but EUR at the first ingest"),
+    ],
+)
+def test_a_lake_is_not_read_otherwise_than_it_was_written(
+    tmp_path: Path, keys: dict[str, object], said: str
+) -> None:
+    fix_layout(shop(tmp_path), tmp_path / "lake")
+    fix_layout(shop(tmp_path, **keys), tmp_path / "lake")
+    with pytest.raises(ConfigError, match=said):
+        inputs.lake(shop(tmp_path, **keys))
+    assert inputs.lake(shop(tmp_path)).buckets == 16
+
+
+def test_a_workspace_without_a_lake_takes_any(tmp_path: Path) -> None:
+    assert inputs.lake(shop(tmp_path, lake={"buckets": 4})).buckets == 4
