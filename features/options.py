@@ -14,6 +14,7 @@ from features.contracts import TABLES
 from features.errors import ConfigError
 
 Share = Annotated[float, Field(ge=0, le=1)]
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
 # A century: more is a slip of the pen, and windows of millions of days leave the calendar.
 Days = Annotated[int, Field(le=36_525)]
 
@@ -212,6 +213,9 @@ def parse_day(text: str, name: str) -> date:
         ConfigError: when it is anything else.
     """
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise ConfigError(f"{name} is {text!r}, which is not a day. Write it as YYYY-MM-DD.") from None
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:  # windows around it would leave the calendar
+        raise ConfigError(f"{name} is {text}. Choose a day of the years {_FIRST_YEAR} to {_LAST_YEAR}.")
+    return day

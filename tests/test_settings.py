@@ -152,6 +152,12 @@ def test_the_schema_describes_every_key() -> None:
     assert {"QualityOptions", "ListOptions", "SourceOptions"} <= set(sections)
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_day_at_the_end_of_the_calendar_is_told(tmp_path: Path, day: str) -> None:
+    with pytest.raises(ConfigError, match="years 1900 to 2200"):
+        load(write(tmp_path, GOOD)).as_of(day)
+
+
 @pytest.mark.parametrize("day", ["1998-3-31", "yesterday", "31.03.1998"])
 def test_a_day_is_written_in_one_way(tmp_path: Path, day: str) -> None:
     with pytest.raises(ConfigError, match="YYYY-MM-DD"):
