@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 
 from features import ledger
 from features.asof import AsOf
-from features.errors import DataRefused
+from features.errors import ConfigError, DataRefused
 from features.money import units
 from features.table import training_table
 from flows import inputs
@@ -45,6 +46,7 @@ from models.tracking import (
 )
 
 _SAMPLE_ROWS = 1000
+_QUESTION = "label.question"
 _SECTIONS = ("churn", "stages", "train", "xgb", "value")
 
 
@@ -124,11 +126,18 @@ def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
     """The promoted model, or None when there is none yet.
 
     Raises:
+        ConfigError: when it answers another question than the config asks.
         DataRefused: when it was trained on days after the as_of.
     """
     found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
     if found is None:
         return None
+    if not _answers(found.tags, settings):
+        raise ConfigError(
+            f"The model in use predicts a {found.tags[_QUESTION]}; the config asks for a "
+            f"{_question(settings)}. Set churn and value back, or train a model for it with this config "
+            "first (winback train)."
+        )
     known_until = date.fromisoformat(found.tags["data.as_of"])
     if known_until > as_of.day:
         raise DataRefused(
@@ -181,10 +190,25 @@ def consider(settings: Settings, made: RegisteredModel) -> Verdict:
     present = champion(store, inputs.workspace(settings).runs / "models")
     if present is not None and present.version == made.version:
         return Verdict(promote=True, reason=str(present.tags.get("promotion.reason", "It is the champion.")))
-    before = None if present is None else _scores(dict(present.metrics), dict(present.tags))
+    comparable = present is not None and _answers(present.tags, settings)
+    before = _scores(dict(present.metrics), dict(present.tags)) if present and comparable else None
     verdict = judge(_scores(dict(made.metrics), dict(made.tags)), before, settings.train.promote_tolerance)
     promote(store, made.version, verdict)
     return verdict
+
+
+def _question(settings: Settings) -> str:
+    """What a model of this config predicts; models of different questions are not compared."""
+    churn, months = settings.churn, settings.value.horizon_months
+    seen = "everything" if churn.lookback_days is None else f"{churn.lookback_days} days"
+    return (
+        f"purchase within {churn.horizon_days} days after a gap of {churn.gap_days}, from {seen} before, "
+        f"and its value over {months} months"
+    )
+
+
+def _answers(tags: Mapping[str, str], settings: Settings) -> bool:
+    return tags.get(_QUESTION, _question(settings)) == _question(settings)
 
 
 def _recipe(settings: Settings) -> training.Recipe:
@@ -227,7 +251,11 @@ def _record(
         sample=sample,
         bundle=bundle,
         files=_files(trained),
-        tags={"data.tested_on": str(tested), "model.digest": trained.bundle.digest},
+        tags={
+            "data.tested_on": str(tested),
+            "model.digest": trained.bundle.digest,
+            _QUESTION: _question(settings),
+        },
     )
 
 
