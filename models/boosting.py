@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Mask = npt.NDArray[np.bool_]
 Objective = Literal["binary:logistic", "reg:squarederror"]
 _FEW_ROWS = 10_000
+# A leaf may be as light as this part of the rows, whatever min_child_weight says.
+_LEAVES = 100
 _PASSED_THROUGH = (
     "device",
     "max_depth",
@@ -188,6 +190,8 @@ def _quantiles(
 
 def _parameters(recipe: Recipe, rows: int) -> dict[str, Any]:
     own = {name: getattr(recipe.options, name) for name in _PASSED_THROUGH}
+    # A small shop has no leaves as heavy as a large one's; without this its trees would not grow at all.
+    own["min_child_weight"] = min(own["min_child_weight"], rows / _LEAVES)
     threads = _threads(rows, recipe.options.threads)
     fixed = {"objective": recipe.objective, "tree_method": "hist", "verbosity": 0}
     return {**own, **fixed, "seed": recipe.seed, "nthread": threads}

@@ -17,7 +17,9 @@ class XgbOptions(Section):
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="where training runs")
     max_depth: int = Field(default=4, ge=1, le=16)
     learning_rate: float = Field(default=0.05, gt=0, le=1)
-    min_child_weight: float = Field(default=100, ge=0)
+    min_child_weight: float = Field(
+        default=100, ge=0, description="least weight of a leaf; at most a hundredth of the rows"
+    )
     subsample: float = Field(default=0.8, gt=0, le=1)
     colsample_bytree: float = Field(default=0.25, gt=0, le=1)
     reg_lambda: float = Field(default=5, ge=0)

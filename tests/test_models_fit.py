@@ -39,6 +39,13 @@ def test_the_same_data_in_another_order_gives_the_same_bytes(trained: Trained):
     assert again.metrics == trained.metrics
 
 
+def test_a_small_shop_learns_with_the_default_settings():
+    few = train(
+        training_frame(people=150), AS_OF, Recipe(XgbOptions(), TrainOptions(), ValueOptions(), seed=7)
+    )
+    assert few.metrics["test.auroc"] > 0.6
+
+
 def test_the_test_day_is_never_learned_from_before_it_is_judged(trained: Trained):
     assert trained.test["as_of"].unique().to_list() == [date(2024, 5, 1)]
     assert trained.metrics["test.auroc"] > trained.metrics["test.recency.auroc"] > 0.5
