@@ -13,6 +13,7 @@ from features.asof import AsOf
 from features.contracts import TABLES
 from features.errors import DataRefused
 from features.freshness import feed_measures, list_measures, stage_measures
+from features.lake import Lake
 from features.quality import Gate, Verdict, refuse
 from features.table import feature_table
 from flows import inputs
@@ -35,18 +36,21 @@ _ROWS_SHOWN = 10
 def check_feeds(settings: Settings, as_of: AsOf) -> None:
     """Stop before any list when a feed is late or thin: it would make everybody look lapsed."""
     held = inputs.lake(settings)
-    events = [table for table in TABLES.values() if table.time and held.holds(table.name)]
+    present = [table for table in TABLES.values() if held.holds(table.name)]
+    if "transactions" not in {table.name for table in present}:
+        raise DataRefused("The lake holds no transactions yet. Run winback ingest, or look at the sources.")
     with step("Checking that every feed has arrived"), inputs.gate(settings, f"{as_of.day} feeds") as gate:
-        daily = [_rows_per_day(held.scan(t.name), t.name, str(t.time), settings.timezone) for t in events]
-        if not daily:
-            raise DataRefused(
-                "The lake holds no transactions yet. Run winback ingest, or look at the sources."
-            )
+        daily = [
+            _rows_per_day(held.scan(table.name), table.name, table.time, settings.timezone)
+            if table.time
+            else _deliveries_per_day(held, table.name, as_of, settings.timezone)
+            for table in present
+        ]
         limits = {name: source.max_age_days for name, source in settings.sources.items() if held.holds(name)}
         measures = feed_measures(
             pl.concat(daily),
             as_of.day,
-            max_age_days={name: limit for name, limit in limits.items() if TABLES[name].time},
+            max_age_days=limits,
             min_day_share=settings.quality.min_day_share,
         )
         refuse([gate.check_measures(inputs.suite(settings, "feeds"), measures, label="feeds")])
@@ -165,6 +169,17 @@ def _rows_per_day(table: pl.LazyFrame, name: str, time: str, timezone: str) -> p
     day = pl.col(time).dt.convert_time_zone(timezone).dt.date()
     counted = table.group_by(day=day).agg(rows=pl.len())
     return counted.select("day", "rows", source=pl.lit(name)).sort("day").collect()
+
+
+def _deliveries_per_day(held: Lake, name: str, as_of: AsOf, timezone: str) -> pl.DataFrame:
+    """A table without times is as fresh as its newest delivery; one that came after the day is fresh."""
+    arrived = pl.col("ingested_at").dt.convert_time_zone(timezone).dt.date()
+    counted = (
+        ledger.live(held.root, name)
+        .group_by(day=pl.min_horizontal(arrived, as_of.day))
+        .agg(rows=pl.col("accepted").sum().cast(pl.UInt32))
+    )
+    return counted.select("day", "rows", source=pl.lit(name)).sort("day")
 
 
 def _stage_counts(settings: Settings, as_of: AsOf) -> tuple[int, pl.DataFrame]:
