@@ -21,7 +21,7 @@ HOMES = {
     "deltalake": ("features/parts.py", "features/lake.py"),
     "duckdb": ("features/sources/",),
     "psycopg": ("features/sources/",),
-    "xgboost": ("models/boosting.py", "models/tracking/"),
+    "xgboost": ("models/boosting.py", "models/tracking/flavor.py"),  # flavor.py names its types
     "mlflow": ("models/tracking/",),
     "matplotlib": ("models/plots.py",),
     "prefect": ("flows/",),

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from models.boosting import library
+
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models.model import Model
@@ -99,7 +101,8 @@ class _Scorer:
         params: Mapping[str, Any] | None = None,  # noqa: ARG002 - MLflow passes it
     ) -> np.ndarray:
         import pandas as pd
-        import xgboost as xgb
+
+        xgb = library()
 
         frame = dataframe[self._booster.feature_names].copy()
         for name, words in self._words.items():
@@ -111,6 +114,6 @@ class _Scorer:
 
 def _load_pyfunc(path: str) -> _Scorer:
     """What MLflow calls to load the model for scoring."""
-    import xgboost as xgb
+    xgb = library()
 
     return _Scorer(xgb.Booster(model_file=path))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import yaml
 
+from models.boosting import library
 from models.tracking.store import Store, connected, exists
 
 if TYPE_CHECKING:
@@ -200,12 +201,11 @@ def _log_artifacts(record: TrainingRecord) -> None:
 def _log_model(record: TrainingRecord, metrics: Mapping[str, float]) -> str:
     """Log the booster, the dataset it learned from, and the metrics on both; gives the logged model's id."""
     import mlflow
-    import xgboost as xgb
     from mlflow.models.model import Model
 
     from models.tracking import flavor
 
-    booster = xgb.Booster(model_file=record.bundle / BOOSTER)
+    booster = library().Booster(model_file=record.bundle / BOOSTER)
     sample = flavor.as_served(record.sample.head(_SAMPLE_ROWS), booster)
     dataset = mlflow.data.from_polars(
         sample, name=f"features-{record.as_of.isoformat()}", digest=record.lake_version[:36]
