@@ -73,7 +73,7 @@ class Validated:
     curve: tuple[float, ...]
 
 
-def library() -> Any:
+def library() -> Any:  # noqa: ANN401 - a module without types
     """XGBoost, told before its first import that waiting threads sleep instead of spinning.
 
     Spinning threads hold each other up where cores are shared with other work: on two busy cores the same
