@@ -6,6 +6,7 @@ from datetime import date
 import polars as pl
 
 from features.asof import AsOf
+from features.contracts import TABLES
 from features.labels import daily_margins
 from features.lake import Lake
 from features.lines import MarginRate, priced_lines
@@ -21,9 +22,12 @@ class History:
         orders: see `features.orders.orders`.
         margins: net margin per customer and day.
         columns: canonical transaction columns that the shop has at all.
-        customers: one row per customer.
+        customers: one row per customer; only the columns that the shop has.
         contacts: with `contacted_on`.
-        feedback: with `occurred_on`.
+        feedback: with `occurred_on`; only the columns that the shop has.
+        points: with `expires_on`; what is held now.
+        timezone: the shop's zone.
+        country: whose holidays count, ISO 3166; None: no holidays.
     """
 
     lines: pl.LazyFrame
@@ -33,6 +37,9 @@ class History:
     customers: pl.LazyFrame | None = None
     contacts: pl.LazyFrame | None = None
     feedback: pl.LazyFrame | None = None
+    points: pl.LazyFrame | None = None
+    timezone: str = "UTC"
+    country: str | None = None
 
     def with_contacts(self, contacts: pl.LazyFrame) -> "History":
         """The same history with these contacts: customer_id, contacted_on, arm, assignment_probability."""
@@ -44,7 +51,9 @@ class History:
         return day
 
 
-def read_history(lake: Lake, timezone: str, margin_rate: MarginRate, until: AsOf) -> History:
+def read_history(
+    lake: Lake, timezone: str, margin_rate: MarginRate, until: AsOf, country: str | None = None
+) -> History:
     """What the lake held at the end of a day, in memory where it is small against the lines.
 
     Args:
@@ -52,30 +61,42 @@ def read_history(lake: Lake, timezone: str, margin_rate: MarginRate, until: AsOf
         timezone: the shop's zone.
         margin_rate: margin share where no cost is known.
         until: nothing after its day is read.
+        country: whose holidays count, ISO 3166, or None.
     """
 
-    def table(name: str, time: str | None = None, day: str | None = None) -> pl.LazyFrame | None:
-        if not lake.holds(name):
-            return None
-        frame = lake.scan(name)
-        if time is None or day is None:
-            return frame
-        on = pl.col(time).dt.convert_time_zone(timezone).dt.date()
-        return frame.with_columns(on.alias(day)).filter(until.known(pl.col(day)))
+    def table(name: str) -> pl.LazyFrame | None:
+        return lake.scan(name) if lake.holds(name) else None
+
+    def events(name: str, time: str, day: str) -> pl.LazyFrame | None:
+        frame = table(name)
+        return None if frame is None else frame.with_columns(on(time, day)).filter(until.known(pl.col(day)))
+
+    def on(time: str, day: str) -> pl.Expr:
+        return pl.col(time).dt.convert_time_zone(timezone).dt.date().alias(day)
 
     lines = priced_lines(lake.scan("transactions"), table("products"), timezone, margin_rate)
     known = lines.filter(until.known(pl.col("ordered_on")))
+    points = table("points")
     return remember(
         History(
             lines=known,
             orders=orders(known),
             margins=daily_margins(known),
             columns=lake.columns("transactions"),
-            customers=table("customers"),
-            contacts=table("contacts", "contacted_at", "contacted_on"),
-            feedback=table("feedback", "occurred_at", "occurred_on"),
+            customers=_present(lake, "customers", table("customers")),
+            contacts=events("contacts", "contacted_at", "contacted_on"),
+            feedback=_present(lake, "feedback", events("feedback", "occurred_at", "occurred_on")),
+            points=None if points is None else points.with_columns(on("expires_at", "expires_on")),
+            timezone=timezone,
+            country=country,
         )
     )
+
+
+def _present(lake: Lake, name: str, frame: pl.LazyFrame | None) -> pl.LazyFrame | None:
+    """Without the columns that no delivery ever brought."""
+    absent = set(TABLES[name].schema) - lake.columns(name)
+    return None if frame is None else frame.drop(absent)
 
 
 def remember(history: History) -> History:
