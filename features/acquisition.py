@@ -10,7 +10,7 @@ from features.frequency import at_first
 
 MILESTONES: tuple[int, ...] = (30, 90, 180, 365)
 _ACTIVE_DAYS = 90
-_ON = pl.col("ordered_on")
+_ON, _FIRST = pl.col("ordered_on"), pl.col("first_on")
 
 
 def first_order(columns: frozenset[str]) -> list[pl.Expr]:
@@ -32,33 +32,18 @@ def first_order(columns: frozenset[str]) -> list[pl.Expr]:
 
 
 def milestones(as_of: AsOf) -> list[pl.Expr]:
-    """Orders within so many days of the first; null before so many days have passed. The last one passed."""
-    first = _ON.min()
-    age = (pl.lit(as_of.day) - first).dt.total_days()
-    since = (_ON - first).dt.total_days()
+    """How many milestones have passed; orders up to each, null before it has passed.
+
+    For `group_by("customer_id").agg(...)` over orders, see `features.frequency.placed`.
+    """
+    age = (pl.lit(as_of.day) - _FIRST.min()).dt.total_days()
+    since = (_ON - _FIRST).dt.total_days()
     passed = pl.sum_horizontal((age >= days).cast(pl.Int32) for days in MILESTONES)
     early = [
         pl.when(age >= days).then((since <= days).sum().cast(pl.Int32)).alias(f"orders_first_{days}d")
         for days in MILESTONES
     ]
     return [passed.alias("milestones_passed"), *early]
-
-
-def first_category(lines: pl.LazyFrame, known: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
-    """Per customer: the category that most was spent on in the first order; of equals, the first by name."""
-    firsts = known.filter("is_first").select("customer_id", "order_id")
-    bought = lines.filter(as_of.history(_ON), ~pl.col("returns"), pl.col("category").is_not_null())
-    spent = (
-        bought.select("customer_id", "order_id", "category", "net_amount")
-        .join(firsts, on=["customer_id", "order_id"])
-        .group_by("customer_id", "category")
-        .agg(pl.col("net_amount").sum())
-    )
-    return (
-        spent.sort(["customer_id", "net_amount", "category"], descending=[False, True, False])
-        .unique("customer_id", keep="first", maintain_order=True)
-        .select("customer_id", first_category="category")
-    )
 
 
 def source(customers: pl.LazyFrame, known: pl.LazyFrame, as_of: AsOf, timezone: str) -> pl.LazyFrame | None:

@@ -45,9 +45,9 @@ def families(
         _rhythms(gaps, as_of, stages),
         habits.habits(known, history.timezone),
         acquisition.cohorts(known, as_of),
-        friction.returns(history.lines, as_of),
+        friction.returns(history.returned, as_of),
         friction.cancelled(history.orders, as_of),
-        *_baskets(history, known, as_of),
+        *_baskets(history, as_of),
         *_told(history, gaps, as_of),
         *_people(history, known, as_of),
     ]
@@ -136,7 +136,7 @@ def _rhythms(gaps: pl.LazyFrame, as_of: AsOf, stages: StageOptions) -> pl.LazyFr
     )
 
 
-def _baskets(history: History, known: pl.LazyFrame, as_of: AsOf) -> list[pl.LazyFrame]:
+def _baskets(history: History, as_of: AsOf) -> list[pl.LazyFrame]:
     columns = history.columns
     if not columns & {"category", "product_id", "discount_amount"}:
         return []
@@ -147,7 +147,7 @@ def _baskets(history: History, known: pl.LazyFrame, as_of: AsOf) -> list[pl.Lazy
     if "product_id" in columns:
         found.append(basket.products(pairs, as_of))
     if "category" in columns:
-        found += [basket.categories(pairs), acquisition.first_category(history.lines, known, as_of)]
+        found += [basket.categories(pairs), history.first_categories]
     if {"category", "quantity"} <= columns:
         found.append(basket.price_level(pairs))
     return found

@@ -19,18 +19,19 @@ _ON = pl.col("ordered_on")
 
 
 def placed(orders: pl.LazyFrame) -> pl.LazyFrame:
-    """Orders with whole units, and marks on each customer's first and last one.
+    """Orders with whole units, `first_on`, and marks on each customer's first and last one.
 
     Args:
         orders: sorted by customer, time and order, as `features.orders.orders` leaves them.
     """
-    customer = pl.col("customer_id")
-    return orders.with_columns(
+    customer, first = pl.col("customer_id"), pl.when("is_first").then(_ON)
+    marked = orders.with_columns(
         pl.col("quantity").round().cast(pl.Int64),
         pl.col("lines", "products").cast(pl.Int64),
         is_first=(customer != customer.shift(1)).fill_null(value=True),
         is_last=(customer != customer.shift(-1)).fill_null(value=True),
     )
+    return marked.with_columns(first_on=first.forward_fill())
 
 
 def days_since_last_purchase(as_of: AsOf) -> pl.Expr:

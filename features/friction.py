@@ -19,11 +19,15 @@ POINTS_DAYS = 30
 _RECENT_DAYS = 90
 
 
-def returns(lines: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
-    """Per customer with a return: lines and amount given back, over the lifetime and in each window."""
-    back = lines.filter(as_of.history(pl.col("ordered_on")), pl.col("returns"))
-    given = back.select("customer_id", "ordered_on", returned_amount=-pl.col("net_amount"))
-    return given.group_by("customer_id").agg(*counts("return_lines", as_of), *totals("returned_amount", as_of))
+def returns(returned: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
+    """Per customer with a return: lines and amount given back, over the lifetime and in each window.
+
+    Args:
+        returned: see `features.lines.returned_lines`.
+        as_of: the day; later returns are not read.
+    """
+    known = returned.filter(as_of.history(pl.col("ordered_on")))
+    return known.group_by("customer_id").agg(*counts("return_lines", as_of), *totals("returned_amount", as_of))
 
 
 def return_rates() -> list[pl.Expr]:

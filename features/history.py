@@ -4,13 +4,17 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import polars as pl
+import polars.selectors as cs
 
 from features.asof import AsOf
 from features.contracts import TABLES
 from features.labels import daily_margins
 from features.lake import Lake
-from features.lines import MarginRate, priced_lines
+from features.lines import MarginRate, first_categories, priced_lines, returned_lines
 from features.orders import orders
+
+# Columns of customers that features read.
+_READ = ("customer_id", "acquisition_channel", "acquired_at", "region")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class History:
         lines: priced lines of known customers.
         orders: see `features.orders.orders`.
         margins: net margin per customer and day.
+        returned: what was given back, see `features.lines.returned_lines`.
+        first_categories: see `features.lines.first_categories`.
         columns: canonical transaction columns that the shop has at all.
         customers: one row per customer; only the columns that the shop has.
         contacts: with `contacted_on`.
@@ -33,6 +39,8 @@ class History:
     lines: pl.LazyFrame
     orders: pl.LazyFrame
     margins: pl.LazyFrame
+    returned: pl.LazyFrame
+    first_categories: pl.LazyFrame
     columns: frozenset[str]
     customers: pl.LazyFrame | None = None
     contacts: pl.LazyFrame | None = None
@@ -40,6 +48,23 @@ class History:
     points: pl.LazyFrame | None = None
     timezone: str = "UTC"
     country: str | None = None
+
+    @classmethod
+    def of(cls, lines: pl.LazyFrame, columns: frozenset[str]) -> "History":
+        """What follows from the priced lines of known customers alone.
+
+        Args:
+            lines: see `features.lines.priced_lines`.
+            columns: canonical transaction columns that the shop has at all.
+        """
+        return cls(
+            lines=lines,
+            orders=orders(lines),
+            margins=daily_margins(lines),
+            returned=returned_lines(lines),
+            first_categories=first_categories(lines),
+            columns=columns,
+        )
 
     def with_contacts(self, contacts: pl.LazyFrame) -> "History":
         """The same history with these contacts: customer_id, contacted_on, arm, assignment_probability."""
@@ -75,14 +100,11 @@ def read_history(
         return pl.col(time).dt.convert_time_zone(timezone).dt.date().alias(day)
 
     lines = priced_lines(lake.scan("transactions"), table("products"), timezone, margin_rate)
-    known = lines.filter(until.known(pl.col("ordered_on")))
+    history = History.of(lines.filter(until.known(pl.col("ordered_on"))), lake.columns("transactions"))
     points = table("points")
     return remember(
-        History(
-            lines=known,
-            orders=orders(known),
-            margins=daily_margins(known),
-            columns=lake.columns("transactions"),
+        replace(
+            history,
             customers=_present(lake, "customers", table("customers")),
             contacts=events("contacts", "contacted_at", "contacted_on"),
             feedback=_present(lake, "feedback", events("feedback", "occurred_at", "occurred_on")),
@@ -93,13 +115,24 @@ def read_history(
     )
 
 
+def remember(history: History) -> History:
+    """Collect everything but the lines once: every snapshot reads it. Of customers, only what features read."""
+    frames = {
+        "orders": history.orders,
+        "margins": history.margins.sort("customer_id", "ordered_on"),
+        "returned": history.returned,
+        "first_categories": history.first_categories,
+        "customers": None if history.customers is None else history.customers.select(cs.by_name(*_READ, require_all=False)),
+        "contacts": history.contacts,
+        "feedback": None if history.feedback is None else history.feedback.drop("text", strict=False),
+        "points": history.points,
+    }
+    held = {name: frame for name, frame in frames.items() if frame is not None}
+    collected = dict(zip(held, pl.collect_all(list(held.values())), strict=True))
+    return replace(history, **{name: frame.lazy() for name, frame in collected.items()})
+
+
 def _present(lake: Lake, name: str, frame: pl.LazyFrame | None) -> pl.LazyFrame | None:
     """Without the columns that no delivery ever brought."""
     absent = set(TABLES[name].schema) - lake.columns(name)
     return None if frame is None else frame.drop(absent)
-
-
-def remember(history: History) -> History:
-    """Collect orders and margins once: every snapshot reads them."""
-    placed, margins = pl.collect_all([history.orders, history.margins.sort("customer_id", "ordered_on")])
-    return replace(history, orders=placed.lazy(), margins=margins.lazy())

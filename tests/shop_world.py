@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from features.asof import AsOf
 from features.contracts import TRANSACTIONS
 from features.history import History
-from features.labels import daily_margins
 from features.lines import priced_lines
-from features.orders import orders
 
 START = date(2024, 1, 1)
 COLUMNS = frozenset({"order_id", "product_id", "category", "quantity", "discount_amount", "cost_amount"})
@@ -33,7 +31,7 @@ def history(rows: list[dict[str, Any]], until: AsOf | None = None) -> History:
     lines = priced_lines(transactions(rows), None, "UTC", 0.3)
     if until is not None:
         lines = lines.filter(until.known(pl.col("ordered_on")))
-    return History(lines=lines, orders=orders(lines), margins=daily_margins(lines), columns=COLUMNS)
+    return History.of(lines, COLUMNS)
 
 
 def day(number: int, horizon: int = 30, gap: int = 0) -> AsOf:
