@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import lru_cache
 
-from features.errors import ConfigError
-
 # Big holidays by the English names of the calendar; a country has those that are public holidays there.
 BIG: Mapping[str, str] = {
     "new_year": r"^New Year's Day",
@@ -27,17 +25,11 @@ _ONE_FEAST_DAYS = 20
 _FIRST_YEAR, _YEARS_AHEAD = 1990, 3
 
 
-def check_country(code: str) -> str:
-    """The code of a country whose holidays are known.
-
-    Raises:
-        ConfigError: when there is no such country.
-    """
+def known_countries() -> frozenset[str]:
+    """ISO 3166 codes of the countries whose holidays are known."""
     import holidays
 
-    if code not in holidays.list_supported_countries():
-        raise ConfigError(f"country is {code!r}, whose holidays are not known. Write an ISO 3166 code like NL.")
-    return code
+    return frozenset(holidays.list_supported_countries())
 
 
 def public_holidays(country: str, year: int) -> frozenset[date]:
@@ -49,7 +41,7 @@ def public_holidays(country: str, year: int) -> frozenset[date]:
 def big_holidays(country: str, year: int) -> Mapping[str, tuple[date, ...]]:
     """The first day of each big holiday of the country, by kind, from 1990 to a few years after `year`."""
     days = _calendar(country, year)
-    found = {kind: sorted(d for d, name in days.items() if re.search(name_of, name)) for kind, name_of in BIG.items()}
+    found = {kind: sorted(day for day in days if re.search(name, days[day])) for kind, name in BIG.items()}
     return {kind: _first_days(dates) for kind, dates in found.items() if dates}
 
 
