@@ -94,11 +94,7 @@ def price_level(pairs: pl.LazyFrame) -> pl.LazyFrame:
     usual = (pl.col("units") * (pl.col("all_priced") / pl.col("all_units")) * _PARTS).round().cast(pl.Int64)
     expected = usual.sum()
     level = pl.col("priced").sum().cast(pl.Float64) * _PARTS / expected
-    return (
-        bought.join(shelf, on="key")
-        .group_by(_CUSTOMER)
-        .agg(price_level=pl.when(expected > 0).then(level))
-    )
+    return bought.join(shelf, on="key").group_by(_CUSTOMER).agg(price_level=pl.when(expected > 0).then(level))
 
 
 def narrowing() -> pl.Expr:

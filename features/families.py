@@ -75,10 +75,7 @@ def neighbours(history: History, people: pl.DataFrame, as_of: AsOf) -> pl.DataFr
 def derived(as_of: AsOf, history: History, present: list[str]) -> list[pl.Expr]:
     """Features that are made from other features."""
     trends = [
-        frequency.trend(name, days)
-        for name in _TRENDS
-        if name in present
-        for days in frequency.TREND_WINDOWS
+        frequency.trend(name, days) for name in _TRENDS if name in present for days in frequency.TREND_WINDOWS
     ]
     shares = [frequency.share_of_lifetime(name, days) for name in _SHARES for days in frequency.SHARE_WINDOWS]
     return [

@@ -27,7 +27,9 @@ def returns(returned: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
         as_of: the day; later returns are not read.
     """
     known = returned.filter(as_of.history(pl.col("ordered_on")))
-    return known.group_by("customer_id").agg(*counts("return_lines", as_of), *totals("returned_amount", as_of))
+    return known.group_by("customer_id").agg(
+        *counts("return_lines", as_of), *totals("returned_amount", as_of)
+    )
 
 
 def return_rates() -> list[pl.Expr]:

@@ -1,4 +1,4 @@
-"""At which hour, on which weekday, day of the month and month of the year does a customer buy, and how firmly?
+"""At which hour, weekday, day of the month and month does a customer buy, and how firmly?
 
 A habit is the value on most orders (the smallest of equals), its share of all orders, and how concentrated
 the orders are: 1 when all fall on one value, 0 when they are spread as evenly as so few orders can be.
@@ -27,9 +27,16 @@ def habits(orders: pl.LazyFrame, timezone: str) -> pl.LazyFrame:
         the last is null for one order.
     """
     on, at = pl.col("ordered_on"), pl.col("ordered_at").dt.convert_time_zone(timezone)
-    values = {"weekday": on.dt.weekday(), "hour": at.dt.hour(), "month_day": on.dt.day(), "month": on.dt.month()}
+    values = {
+        "weekday": on.dt.weekday(),
+        "hour": at.dt.hour(),
+        "month_day": on.dt.day(),
+        "month": on.dt.month(),
+    }
     each = [
-        orders.select("customer_id", pl.lit(number, pl.Int8).alias("kind"), value.cast(pl.Int64).alias("value"))
+        orders.select(
+            "customer_id", pl.lit(number, pl.Int8).alias("kind"), value.cast(pl.Int64).alias("value")
+        )
         for number, value in enumerate(values[kind] for kind in KINDS)
     ]
     counted = pl.concat(each).group_by("customer_id", "kind", "value").agg(pl.len().cast(pl.Int64).alias("n"))
@@ -41,7 +48,7 @@ def habits(orders: pl.LazyFrame, timezone: str) -> pl.LazyFrame:
 
 
 def x_log_x(count: pl.Expr) -> pl.Expr:
-    """n log n of a positive whole number, in `PARTS`, so that sums of it are exact."""
+    """The product n log n of a positive whole number, in `PARTS`, so that sums of it are exact."""
     return (count * count.cast(pl.Float64).log() * PARTS).round().cast(pl.Int64)
 
 

@@ -1,10 +1,11 @@
 """Everything that was known, ready for features: orders, lines, contacts and the rest, in the shop's days."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 import polars as pl
-import polars.selectors as cs
 
 from features.asof import AsOf
 from features.contracts import TABLES
@@ -13,8 +14,22 @@ from features.lake import Lake
 from features.lines import MarginRate, first_categories, priced_lines, returned_lines
 from features.orders import orders
 
-# Columns of customers that features read.
-_READ = ("customer_id", "acquisition_channel", "acquired_at", "region")
+# What is small against the lines.
+_HELD = (
+    "orders",
+    "margins",
+    "returned",
+    "first_categories",
+    "customers",
+    "contacts",
+    "feedback",
+    "points",
+)
+# Columns that features read.
+_READ: Mapping[str, tuple[str, ...]] = {
+    "customers": ("customer_id", "acquisition_channel", "acquired_at", "region"),
+    "feedback": ("customer_id", "occurred_at", "occurred_on", "kind", "score"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +120,9 @@ def read_history(
     return remember(
         replace(
             history,
-            customers=_present(lake, "customers", table("customers")),
+            customers=_read(lake, "customers", table("customers")),
             contacts=events("contacts", "contacted_at", "contacted_on"),
-            feedback=_present(lake, "feedback", events("feedback", "occurred_at", "occurred_on")),
+            feedback=_read(lake, "feedback", events("feedback", "occurred_at", "occurred_on")),
             points=None if points is None else points.with_columns(on("expires_at", "expires_on")),
             timezone=timezone,
             country=country,
@@ -116,23 +131,17 @@ def read_history(
 
 
 def remember(history: History) -> History:
-    """Collect everything but the lines once: every snapshot reads it. Of customers, only what features read."""
-    frames = {
-        "orders": history.orders,
-        "margins": history.margins.sort("customer_id", "ordered_on"),
-        "returned": history.returned,
-        "first_categories": history.first_categories,
-        "customers": None if history.customers is None else history.customers.select(cs.by_name(*_READ, require_all=False)),
-        "contacts": history.contacts,
-        "feedback": None if history.feedback is None else history.feedback.drop("text", strict=False),
-        "points": history.points,
-    }
+    """Collect everything but the lines once: every snapshot reads it."""
+    sorted_margins = replace(history, margins=history.margins.sort("customer_id", "ordered_on"))
+    frames: dict[str, pl.LazyFrame | None] = {name: getattr(sorted_margins, name) for name in _HELD}
     held = {name: frame for name, frame in frames.items() if frame is not None}
-    collected = dict(zip(held, pl.collect_all(list(held.values())), strict=True))
-    return replace(history, **{name: frame.lazy() for name, frame in collected.items()})
+    collected = zip(held, pl.collect_all(list(held.values())), strict=True)
+    remembered: dict[str, Any] = {name: frame.lazy() for name, frame in collected}
+    return replace(history, **remembered)
 
 
-def _present(lake: Lake, name: str, frame: pl.LazyFrame | None) -> pl.LazyFrame | None:
-    """Without the columns that no delivery ever brought."""
-    absent = set(TABLES[name].schema) - lake.columns(name)
-    return None if frame is None else frame.drop(absent)
+def _read(lake: Lake, name: str, frame: pl.LazyFrame | None) -> pl.LazyFrame | None:
+    """Only columns that features read, and of them only those that some delivery brought."""
+    brought = lake.columns(name)
+    columns = [column for column in _READ[name] if column in brought or column not in TABLES[name].index]
+    return None if frame is None else frame.select(columns)

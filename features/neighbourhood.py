@@ -53,11 +53,15 @@ def rates(people: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
     shop = outcomes["back"].mean() if outcomes.height else None
     judged = people.join(outcomes, on="customer_id", how="left")
     columns = {name: column for name, column in GROUPS.items() if column in people.columns}
-    return judged.lazy().select(
-        "customer_id",
-        pl.lit(shop, pl.Float64).alias(SHOP_RATE),
-        *(_shrunk(column, shop).alias(f"{name}_return_rate") for name, column in columns.items()),
-    ).collect()
+    return (
+        judged.lazy()
+        .select(
+            "customer_id",
+            pl.lit(shop, pl.Float64).alias(SHOP_RATE),
+            *(_shrunk(column, shop).alias(f"{name}_return_rate") for name, column in columns.items()),
+        )
+        .collect()
+    )
 
 
 def _shrunk(column: str, shop: object) -> pl.Expr:

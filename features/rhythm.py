@@ -109,7 +109,7 @@ def last_gap_ratio() -> pl.Expr:
 def last_gap_rank() -> pl.Expr:
     """What part of the own gaps is no longer than the last one; null below two gaps."""
     count = GAP.count()
-    rank = (GAP <= GAP.max_by(_ON)).sum() / count
+    rank = GAP.le(GAP.max_by(_ON)).sum() / count
     return pl.when(count > 1).then(rank).alias("last_gap_rank")
 
 
@@ -117,7 +117,7 @@ def silence_rank(as_of: AsOf) -> pl.Expr:
     """What part of the own gaps is shorter than the silence since the last order day; null without a gap."""
     count = GAP.count()
     silence = (pl.lit(as_of.day) - _ON.max()).dt.total_days()
-    return pl.when(count > 0).then((GAP < silence).sum() / count).alias("silence_rank")
+    return pl.when(count > 0).then(GAP.lt(silence).sum() / count).alias("silence_rank")
 
 
 def gap_regularity() -> pl.Expr:

@@ -15,8 +15,9 @@ from shop_world import COLUMNS, day, everything, histories, history, line, trans
 
 from features import ledger
 from features.asof import AsOf
-from features.catalogue import MONEY, describe
+from features.catalogue import describe
 from features.contracts import TRANSACTIONS
+from features.feature_list import MONEY
 from features.frequency import WINDOWS
 from features.history import History, read_history
 from features.lake import ORIGIN, Lake
@@ -135,7 +136,20 @@ def accept(lake: Lake, seq: int, rows: list[dict[str, Any]]) -> Receipt:
     lake.add(TRANSACTIONS, seq, lines)
     columns = ",".join(["customer_id", "ordered_at", "net_amount", *sorted(COLUMNS)])
     return Receipt(
-        seq, "transactions", f"{seq}.csv", f"d{seq}", "keep", columns, len(rows), len(rows), 0, 0, at, at, None, at
+        seq,
+        "transactions",
+        f"{seq}.csv",
+        f"d{seq}",
+        "keep",
+        columns,
+        len(rows),
+        len(rows),
+        0,
+        0,
+        at,
+        at,
+        None,
+        at,
     )
 
 
