@@ -354,7 +354,7 @@ FAMILIES: tuple[Family, ...] = (
             (
                 "big_holidays_in_window",
                 "count",
-                "New Year, Easter, Eid, Lunar New Year, Diwali, Thanksgiving, Christmas: those that the country has",
+                "those that people shop for (New Year, Easter, Eid, Diwali, Christmas...)",
                 "count",
             ),
             ("days_to_big_holiday", "days", "until the next of them", "day - as_of"),

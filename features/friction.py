@@ -89,7 +89,7 @@ def feedback(feedback: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
 
 
 def _scores(name: str, wanted: pl.Expr) -> list[pl.Expr]:
-    """The last score, its change since the first, and the lowest; of equal times the higher score is later."""
+    """The last score, its change since the first, and the lowest; at equal times the higher is later."""
     score = pl.col("score").filter(wanted)
     ordered = score.sort_by(pl.col("occurred_at").filter(wanted), score)
     return [
