@@ -127,7 +127,8 @@ def _breadth(counted: pl.LazyFrame, one: str, many: str, window: str) -> pl.Lazy
     )
     order = ["customer_id", "n", "amount", "key"]
     favourite = (
-        counted.sort(order, descending=[False, True, True, False])
+        counted.filter(n == n.max().over("customer_id"))
+        .sort(order, descending=[False, True, True, False])
         .unique("customer_id", keep="first", maintain_order=True)
         .select("customer_id", pl.col("label").alias(f"favourite_{one}"))
     )

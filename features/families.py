@@ -172,5 +172,4 @@ def _with_region(history: History, people: pl.DataFrame) -> pl.DataFrame:
     customers = history.customers
     if customers is None or "region" not in customers.collect_schema().names():
         return people
-    regions = customers.select("customer_id", "region").unique("customer_id", keep="any").collect()
-    return people.join(regions, on="customer_id", how="left")
+    return people.join(customers.select("customer_id", "region").collect(), on="customer_id", how="left")

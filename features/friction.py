@@ -83,6 +83,7 @@ def feedback(feedback: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
     ]
     if "score" in feedback.collect_schema().names():
         features += _scores("score", pl.col("score").is_not_null())
+        known = known.sort("occurred_at", "score")
         for name in SCORED:
             features += _scores(name, pl.col("score").is_not_null() & (kind == name))
     return known.group_by("customer_id").agg(features)
@@ -91,10 +92,9 @@ def feedback(feedback: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
 def _scores(name: str, wanted: pl.Expr) -> list[pl.Expr]:
     """The last score, its change since the first, and the lowest; at equal times the higher is later."""
     score = pl.col("score").filter(wanted)
-    ordered = score.sort_by(pl.col("occurred_at").filter(wanted), score)
     return [
-        ordered.last().alias(f"{name}_last"),
-        (ordered.last() - ordered.first()).alias(f"{name}_change"),
+        score.last().alias(f"{name}_last"),
+        (score.last() - score.first()).alias(f"{name}_change"),
         score.min().alias(f"{name}_min"),
     ]
 

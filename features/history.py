@@ -120,7 +120,7 @@ def read_history(
     return remember(
         replace(
             history,
-            customers=_read(lake, "customers", table("customers")),
+            customers=_once(_read(lake, "customers", table("customers"))),
             contacts=events("contacts", "contacted_at", "contacted_on"),
             feedback=_read(lake, "feedback", events("feedback", "occurred_at", "occurred_on")),
             points=None if points is None else points.with_columns(on("expires_at", "expires_on")),
@@ -138,6 +138,11 @@ def remember(history: History) -> History:
     collected = zip(held, pl.collect_all(list(held.values())), strict=True)
     remembered: dict[str, Any] = {name: frame.lazy() for name, frame in collected}
     return replace(history, **remembered)
+
+
+def _once(customers: pl.LazyFrame | None) -> pl.LazyFrame | None:
+    """One row per customer, whatever key the config declares: the last one that came."""
+    return None if customers is None else customers.unique("customer_id", keep="last", maintain_order=True)
 
 
 def _read(lake: Lake, name: str, frame: pl.LazyFrame | None) -> pl.LazyFrame | None:
