@@ -33,6 +33,10 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The table of features, from the catalogue.
+docs: setup
+	$(BIN)/python -m features.catalogue
+
 # Needs uv (pip install uv). The lock file carries hashes and no address of an index.
 lock:
 	uv pip compile pyproject.toml --extra cpu --extra postgres --extra dev --universal --python-version 3.11 \

@@ -1,54 +1,159 @@
 """What went wrong, and what a customer was told: returns, complaints, scores, contacts, points.
 
-Each part needs a table of its own; where the table is absent its features are absent.
+Each part needs a table of its own; where the table is absent its features are absent, and a customer who is
+not in it has nulls.
 """
+
+from datetime import timedelta
 
 import polars as pl
 
 from features.asof import AsOf
+from features.frequency import WINDOWS, counts, named, totals, trend
 
 COMPLAINTS = ("complaint", "ticket")
+# Kinds of feedback with a scale of their own.
+SCORED = ("nps", "survey")
+ANSWER_DAYS = 14
+POINTS_DAYS = 30
+_RECENT_DAYS = 90
 
 
-def returns(lines: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
-    """Per customer: lines given back, and the amount given back as a share of the amount bought."""
-    known = lines.filter(as_of.history(pl.col("ordered_on")))
-    amount, back = pl.col("net_amount"), pl.col("returns")
-    given, bought = -amount.filter(back).sum(), amount.filter(~back).sum()
+def returns(returned: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
+    """Per customer with a return: lines and amount given back, over the lifetime and in each window.
+
+    Args:
+        returned: see `features.lines.returned_lines`.
+        as_of: the day; later returns are not read.
+    """
+    known = returned.filter(as_of.history(pl.col("ordered_on")))
     return known.group_by("customer_id").agg(
-        return_lines=back.sum().cast(pl.Int32),
-        returned_share=pl.when(bought > 0).then(given / bought),
+        *counts("return_lines", as_of), *totals("returned_amount", as_of)
     )
+
+
+def return_rates() -> list[pl.Expr]:
+    """What part of what was bought came back. Reads the columns of `returns` and of all orders."""
+    bought = (pl.col("net_amount") + pl.col("cancelled_amount")).cast(pl.Float64)
+    lines = (pl.col("lines") + pl.col("cancelled_lines")).cast(pl.Float64)
+    return [
+        pl.when(bought > 0).then(pl.col("returned_amount") / bought).alias("returned_share"),
+        pl.when(lines > 0).then(pl.col("return_lines") / lines).alias("return_lines_share"),
+        trend("return_lines", _RECENT_DAYS),
+    ]
+
+
+def return_names() -> list[str]:
+    """Columns of `returns`: a customer without a return has zeros, since every line is known."""
+    return [named(name, days) for name in ("return_lines", "returned_amount") for days in (None, *WINDOWS)]
+
+
+def cancelled(orders: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
+    """Per customer: orders that returns had taken back by the as_of, their lines and amount."""
+    on = pl.col("cancelled_on")
+    known = orders.filter(as_of.history(pl.col("ordered_on")), as_of.known(on))
+    return known.group_by("customer_id").agg(
+        cancelled_orders=pl.len().cast(pl.Int32),
+        cancelled_orders_365d=as_of.last_days(on, 365).sum().cast(pl.Int32),
+        cancelled_lines=pl.col("lines").sum().cast(pl.Int32),
+        cancelled_amount=pl.col("net_amount").sum(),
+    )
+
+
+def cancelled_share() -> pl.Expr:
+    """Cancelled orders as a share of all that were placed."""
+    gone = pl.col("cancelled_orders").cast(pl.Float64)
+    return (gone / (gone + pl.col("orders"))).alias("cancelled_orders_share")
 
 
 def feedback(feedback: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
-    """Per customer: complaints, how fresh the last is, the last score and its change."""
-    on = pl.col("occurred_on")
+    """Per customer: complaints and how fresh the last is; scores and how the last differs from the first."""
+    on, kind = pl.col("occurred_on"), pl.col("kind")
+    complained = kind.is_in(COMPLAINTS)
     known = feedback.filter(as_of.history(on))
-    complained = pl.col("kind").is_in(COMPLAINTS)
-    scored = pl.col("score").is_not_null()
-    score = (
-        pl.col("score")
-        .filter(scored)
-        .sort_by(pl.col("occurred_at").filter(scored), pl.col("score").filter(scored))
-    )
-    return known.group_by("customer_id").agg(
-        complaints=complained.sum().cast(pl.Int32),
-        complaints_90d=(complained & as_of.last_days(on, 90)).sum().cast(pl.Int32),
-        days_since_last_complaint=(pl.lit(as_of.day) - on.filter(complained).max())
-        .dt.total_days()
-        .cast(pl.Int32),
-        score_last=score.last(),
-        score_change=score.last() - score.first(),
-    )
+    features = [
+        pl.len().cast(pl.Int32).alias("feedback_given"),
+        _days_since(on.max(), as_of).alias("days_since_last_feedback"),
+        complained.sum().cast(pl.Int32).alias("complaints"),
+        *[
+            (complained & as_of.last_days(on, days)).sum().cast(pl.Int32).alias(f"complaints_{days}d")
+            for days in (_RECENT_DAYS, 365)
+        ],
+        _days_since(on.filter(complained).max(), as_of).alias("days_since_last_complaint"),
+    ]
+    if "score" in feedback.collect_schema().names():
+        features += _scores("score", pl.col("score").is_not_null())
+        known = known.sort("occurred_at", "score")
+        for name in SCORED:
+            features += _scores(name, pl.col("score").is_not_null() & (kind == name))
+    return known.group_by("customer_id").agg(features)
 
 
-def contacts(contacts: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
-    """Per customer: contacts received, and days since the last."""
+def _scores(name: str, wanted: pl.Expr) -> list[pl.Expr]:
+    """The last score, its change since the first, and the lowest; at equal times the higher is later."""
+    score = pl.col("score").filter(wanted)
+    return [
+        score.last().alias(f"{name}_last"),
+        (score.last() - score.first()).alias(f"{name}_change"),
+        score.min().alias(f"{name}_min"),
+    ]
+
+
+def contacts(contacts: pl.LazyFrame, order_days: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
+    """Per customer: contacts received, and how many a purchase followed within two weeks.
+
+    Args:
+        contacts: customer_id, contacted_on, arm.
+        order_days: customer_id, ordered_on: net purchases known at the as_of, one row per day.
+        as_of: the day; an answer counts once its two weeks have passed.
+    """
     on = pl.col("contacted_on")
     reached = contacts.filter(as_of.history(on), pl.col("arm").is_in(("treatment", "explore")))
-    return reached.group_by("customer_id").agg(
-        contacts_received=pl.len().cast(pl.Int32),
-        contacts_received_90d=as_of.last_days(on, 90).sum().cast(pl.Int32),
-        days_since_last_contact=(pl.lit(as_of.day) - on.max()).dt.total_days().cast(pl.Int32),
+    days = order_days.select("customer_id", "ordered_on").sort("ordered_on", "customer_id")
+    met = (
+        reached.select("customer_id", "contacted_on")
+        .sort("contacted_on", "customer_id")
+        .join_asof(
+            days,
+            left_on="contacted_on",
+            right_on="ordered_on",
+            by="customer_id",
+            strategy="forward",
+            check_sortedness=False,
+        )
     )
+    over = on <= as_of.day - timedelta(days=ANSWER_DAYS)
+    bought = over & ((pl.col("ordered_on") - on).dt.total_days() <= ANSWER_DAYS).fill_null(value=False)
+    share = bought.sum().cast(pl.Float64) / over.sum()
+    return met.group_by("customer_id").agg(
+        pl.len().cast(pl.Int32).alias("contacts_received"),
+        *[
+            as_of.last_days(on, days).sum().cast(pl.Int32).alias(f"contacts_received_{days}d")
+            for days in (30, _RECENT_DAYS, 365)
+        ],
+        _days_since(on.max(), as_of).alias("days_since_last_contact"),
+        bought.sum().cast(pl.Int32).alias("contacts_answered"),
+        pl.when(over.any()).then(share).alias("contacts_answered_share"),
+    )
+
+
+def points(points: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
+    """Per customer: points held, those about to expire, and days until the next do.
+
+    A balance says nothing of the day since which it was known, so a past day's balance cannot be rebuilt:
+    people read these columns, models do not learn from them.
+    """
+    on = pl.col("expires_on")
+    hundredths = (pl.col("balance") * 100).round().cast(pl.Int64)
+    held = points.filter(on.is_null() | (on > as_of.day), hundredths > 0)
+    soon = (on - pl.lit(as_of.day)).dt.total_days() <= POINTS_DAYS
+    # Multiplied, not divided, by a number: Polars divides in two ways, which differ in the last bit.
+    return held.group_by("customer_id").agg(
+        points_balance=hundredths.sum() * 0.01,
+        points_expiring=pl.when(soon).then(hundredths).sum() * 0.01,
+        days_to_points_expiry=(on.min() - pl.lit(as_of.day)).dt.total_days().cast(pl.Int32),
+    )
+
+
+def _days_since(last: pl.Expr, as_of: AsOf) -> pl.Expr:
+    return (pl.lit(as_of.day) - last).dt.total_days().cast(pl.Int32)

@@ -39,6 +39,33 @@ def priced_lines(
     ).drop("unit_cost", strict=False)
 
 
+def returned_lines(lines: pl.LazyFrame) -> pl.LazyFrame:
+    """What was given back: customer_id, ordered_on and returned_amount, one row per line; unsorted."""
+    back = lines.filter(pl.col("returns"))
+    return back.select("customer_id", "ordered_on", returned_amount=-pl.col("net_amount"))
+
+
+def first_categories(lines: pl.LazyFrame) -> pl.LazyFrame:
+    """Per customer, `first_category`: what most was spent on on the first day; of equals, the first by name.
+
+    Later lines change nothing, so it is the same at every as_of that knows the customer.
+    """
+    day, spent = pl.col("ordered_on"), pl.col("net_amount")
+    daily = (
+        lines.filter(~pl.col("returns"))
+        .group_by("customer_id", "category")
+        .agg(day.min().alias("first_on"), spent.filter(day == day.min()).sum())
+    )
+    firsts = daily.group_by("customer_id").agg(pl.col("first_on").min())
+    return (
+        daily.filter(pl.col("category").is_not_null())
+        .join(firsts, on=["customer_id", "first_on"])
+        .sort(["customer_id", "net_amount", "category"], descending=[False, True, False])
+        .unique("customer_id", keep="first", maintain_order=True)
+        .select("customer_id", first_category="category")
+    )
+
+
 def _rate(margin_rate: MarginRate) -> pl.Expr:
     if not isinstance(margin_rate, Mapping):
         return pl.lit(float(margin_rate))

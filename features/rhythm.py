@@ -55,6 +55,9 @@ def rhythm(
         gap_variation(),
         *(gap_days_quantile(quantile) for quantile in dict.fromkeys(quantiles)),
         last_gap_days(),
+        last_gap_ratio(),
+        last_gap_rank(),
+        silence_rank(as_of),
         gap_regularity(),
         clumpiness(as_of, window_days),
     ]
@@ -95,6 +98,26 @@ def quantile_name(quantile: float) -> str:
 def last_gap_days() -> pl.Expr:
     """The gap before the last order day, days."""
     return pl.col("gap_days").max_by(_ON).cast(pl.Int32).alias("last_gap_days")
+
+
+def last_gap_ratio() -> pl.Expr:
+    """The last gap over the median gap: above 1 the customer slows down."""
+    median = GAP.quantile(0.5, interpolation="linear")
+    return (GAP.max_by(_ON) / median).alias("last_gap_ratio")
+
+
+def last_gap_rank() -> pl.Expr:
+    """What part of the own gaps is no longer than the last one; null below two gaps."""
+    count = GAP.count()
+    rank = GAP.le(GAP.max_by(_ON)).sum() / count
+    return pl.when(count > 1).then(rank).alias("last_gap_rank")
+
+
+def silence_rank(as_of: AsOf) -> pl.Expr:
+    """What part of the own gaps is shorter than the silence since the last order day; null without a gap."""
+    count = GAP.count()
+    silence = (pl.lit(as_of.day) - _ON.max()).dt.total_days()
+    return pl.when(count > 0).then(GAP.lt(silence).sum() / count).alias("silence_rank")
 
 
 def gap_regularity() -> pl.Expr:

@@ -62,7 +62,8 @@ def add_stages(customers: pl.LazyFrame, segments: pl.LazyFrame, options: StageOp
         options: where the lines lie.
 
     Returns:
-        `customers` with `usual_gap_days`, `at_risk_limit_days`, `lapse_limit_days`, `overdue_ratio`, `stage`.
+        `customers` with `usual_gap_days`, `at_risk_limit_days`, `lapse_limit_days`, `overdue_ratio`,
+        `days_to_next_purchase`, `stage`.
     """
     if SEGMENT in segments.collect_schema():
         joined = customers.join(segments, on=SEGMENT, how="left", nulls_equal=True)
@@ -70,7 +71,7 @@ def add_stages(customers: pl.LazyFrame, segments: pl.LazyFrame, options: StageOp
         joined = customers.join(segments, how="cross")
     return (
         joined.with_columns(usual_gap_days(options), at_risk_limit_days(options), lapse_limit_days(options))
-        .with_columns(overdue_ratio(), stage(options))
+        .with_columns(overdue_ratio(), days_to_next_purchase(), stage(options))
         .drop([_segment_name(quantile) for quantile in quantiles(options)])
     )
 
@@ -97,6 +98,11 @@ def overdue_ratio() -> pl.Expr:
     """Days since the last purchase, counted in usual gaps."""
     usual = pl.col("usual_gap_days")
     return pl.when(usual > 0).then(_SILENCE / usual).alias("overdue_ratio")
+
+
+def days_to_next_purchase() -> pl.Expr:
+    """Days from the as_of to when the next purchase would be usual; negative when it is overdue."""
+    return (pl.col("usual_gap_days") - _SILENCE).alias("days_to_next_purchase")
 
 
 def at_risk_limit_days(options: StageOptions) -> pl.Expr:

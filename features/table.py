@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from features import attrition, basket, calendar, frequency, friction, rhythm, spend
+from features import basket, rhythm
 from features.asof import AsOf
-from features.frequency import WINDOWS
+from features.families import derived, families, latent, neighbours, passing, zeros
+from features.frequency import placed
 from features.hashing import uniform
 from features.history import History
 from features.labels import labels
@@ -21,9 +22,15 @@ from features.stages import add_stages, segment_quantiles
 
 KEYS = ("as_of", "customer_id")
 # Facts that people read and rules use; models do not learn from them.
-FACTS = ("stage", "last_purchase_on", "favourite_product", "favourite_category")
-_TREND_WINDOWS = (30, 90)
-_MONEY_WINDOWS = (30, 60, 90, 180, 365)
+FACTS = (
+    "stage",
+    "last_purchase_on",
+    "favourite_product",
+    "favourite_category",
+    "points_balance",
+    "points_expiring",
+    "days_to_points_expiry",
+)
 
 
 def training_table(  # noqa: PLR0917 - what it is made of, in order
@@ -88,84 +95,22 @@ def feature_table(history: History, as_of: AsOf, stages: StageOptions) -> pl.Dat
     Returns:
         as_of, customer_id, features and `FACTS`; sorted by customer_id. Money is in minor units.
     """
-    known = purchases(history.orders, as_of).collect().lazy()
+    known = placed(purchases(history.orders, as_of)).collect().lazy()
     gaps = rhythm.with_gaps(known).collect().lazy()
-    families = [
-        _frequency(known, as_of, history.columns),
-        _margin(history.margins, as_of),
-        _rhythm(gaps, as_of, stages),
-        *_latent(known, as_of),
-        *_optional(history, as_of),
-    ]
-    people, *others = pl.collect_all(families)
-    joined = people
-    for family in others:
-        joined = joined.join(family, on="customer_id", how="left")
-    finished = _derived(joined.lazy(), as_of, history.columns)
+    everyone, *others = pl.collect_all(families(history, known, gaps, as_of, stages))
+    for family in [*others, *latent(known, gaps, as_of)]:
+        everyone = everyone.join(family, on="customer_id", how="left")
+    joined = everyone.join(neighbours(history, everyone, as_of), on="customer_id", how="left")
+    finished = _derived(joined.lazy(), as_of, history, joined.columns)
     return (
         add_stages(finished, segment_quantiles(gaps, as_of.day, stages), stages)
-        .select(pl.lit(as_of.day).alias("as_of"), "customer_id", pl.exclude("customer_id"))
+        .select(pl.lit(as_of.day).alias("as_of"), "customer_id", pl.exclude("customer_id", *passing()))
         .sort("customer_id")
         .collect()
     )
 
 
-def _frequency(known: pl.LazyFrame, as_of: AsOf, columns: frozenset[str]) -> pl.LazyFrame:
-    sums = ["net_amount", "lines", *(c for c in ("quantity", "discount_amount") if c in columns)]
-    known = known.with_columns(pl.col("quantity").round().cast(pl.Int64), pl.col("lines").cast(pl.Int64))
-    return known.group_by("customer_id").agg(
-        pl.col("ordered_on").max().alias("last_purchase_on"),
-        frequency.days_since_last_purchase(as_of),
-        frequency.tenure_days(as_of),
-        frequency.orders(as_of),
-        *[frequency.orders(as_of, days) for days in WINDOWS],
-        frequency.active_days(as_of),
-        *[frequency.total(name, as_of) for name in sums],
-        *[frequency.total(name, as_of, days) for name in sums for days in _MONEY_WINDOWS],
-        *frequency.order_value(),
-        calendar.bought_in_season(as_of),
-        calendar.last_year_window(as_of),
-    )
-
-
-def _margin(margins: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
-    known = margins.filter(as_of.history(pl.col("ordered_on")))
-    windows = [frequency.total("margin", as_of, days) for days in _MONEY_WINDOWS]
-    return known.group_by("customer_id").agg(frequency.total("margin", as_of), *windows)
-
-
-def _rhythm(gaps: pl.LazyFrame, as_of: AsOf, stages: StageOptions) -> pl.LazyFrame:
-    quantiles = sorted({0.5, 0.75, 0.9, stages.at_risk_quantile, stages.lapsed_quantile})
-    return gaps.group_by("customer_id").agg(*rhythm.rhythm(as_of, quantiles))
-
-
-def _latent(known: pl.LazyFrame, as_of: AsOf) -> list[pl.LazyFrame]:
-    """MBG/NBD and Gamma-Gamma, fitted on what was known at the as_of."""
-    summary = attrition.summarise(known.select("customer_id", "ordered_on").unique(), as_of.day)
-    spent = spend.summarise(known, as_of.day)
-    alive, values = pl.collect_all([summary.sort("customer_id"), spent.sort("customer_id")])
-    return [
-        attrition.probabilities(attrition.fit(alive), alive, as_of.horizon_days).lazy(),
-        spend.expected_order_amount(spend.fit(values), values).lazy(),
-    ]
-
-
-def _optional(history: History, as_of: AsOf) -> list[pl.LazyFrame]:
-    families = []
-    if history.columns & {"category", "product_id"}:
-        families.append(basket.baskets(history.lines, as_of))
-    families.append(friction.returns(history.lines, as_of))
-    if history.feedback is not None:
-        families.append(friction.feedback(history.feedback, as_of))
-    if history.contacts is not None:
-        families.append(friction.contacts(history.contacts, as_of))
-    if history.customers is not None:
-        families.append(history.customers.select("customer_id", "acquisition_channel"))
-    return families
-
-
-def _derived(joined: pl.LazyFrame, as_of: AsOf, columns: frozenset[str]) -> pl.LazyFrame:
-    trends = [frequency.trend(name, days) for name in ("orders", "net_amount") for days in _TREND_WINDOWS]
-    shares = [frequency.share_of_lifetime(name, 90) for name in ("orders", "net_amount")]
-    discounts = [frequency.discount_share()] if "discount_amount" in columns else []
-    return joined.with_columns(*trends, *shares, *discounts, *calendar.season(as_of))
+def _derived(joined: pl.LazyFrame, as_of: AsOf, history: History, present: list[str]) -> pl.LazyFrame:
+    filled = joined.with_columns(pl.col(zeros()).fill_null(0))
+    made = filled.with_columns(derived(as_of, history, present))
+    return made.with_columns(basket.narrowing()) if "categories" in present else made

@@ -85,7 +85,7 @@ def opened(config: str, overrides: list[str], as_of: str | None) -> tuple[Settin
 def history(settings: Settings, as_of: AsOf) -> History:
     """Everything known at the end of a day, the own earlier lists among the contacts."""
     rate = settings.value.margin_rate
-    known = read_history(lake(settings), settings.timezone, rate, as_of)
+    known = read_history(lake(settings), settings.timezone, rate, as_of, settings.country)
     own = own_contacts(settings, as_of)
     if own is None:
         return known

@@ -67,6 +67,9 @@ class Settings(Section):
     )
     timezone: str = Field(default="UTC", description="the shop's time zone; days are counted in it")
     currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$", description="reporting currency, ISO 4217")
+    country: str | None = Field(
+        default=None, description="whose public holidays count, ISO 3166, e.g. NL; null: no holidays"
+    )
     seed: int = Field(default=7, ge=0, lt=2**31, description="seed of everything drawn in training")
     engine: Literal["local"] = Field(default="local", description="where heavy steps run")
     sources: dict[str, SourceOptions] = Field(description="table: where it comes from")
@@ -90,6 +93,15 @@ class Settings(Section):
         if zone not in available_timezones():
             raise ValueError(f"{zone!r} is not a time zone; write one like Europe/Berlin")
         return zone
+
+    @field_validator("country")
+    @classmethod
+    def _known_country(cls, country: str | None) -> str | None:
+        from features.feasts import known_countries
+
+        if country is not None and country not in known_countries():
+            raise ValueError(f"{country!r} is no country with known holidays; write an ISO 3166 code like NL")
+        return country
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:

@@ -1,5 +1,6 @@
 """Small histories for tests: order lines in the lake's shape, and a Hypothesis strategy for them."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -9,9 +10,7 @@ from hypothesis import strategies as st
 from features.asof import AsOf
 from features.contracts import TRANSACTIONS
 from features.history import History
-from features.labels import daily_margins
 from features.lines import priced_lines
-from features.orders import orders
 
 START = date(2024, 1, 1)
 COLUMNS = frozenset({"order_id", "product_id", "category", "quantity", "discount_amount", "cost_amount"})
@@ -33,7 +32,42 @@ def history(rows: list[dict[str, Any]], until: AsOf | None = None) -> History:
     lines = priced_lines(transactions(rows), None, "UTC", 0.3)
     if until is not None:
         lines = lines.filter(until.known(pl.col("ordered_on")))
-    return History(lines=lines, orders=orders(lines), margins=daily_margins(lines), columns=COLUMNS)
+    return History.of(lines, COLUMNS)
+
+
+def everything(rows: list[dict[str, Any]], until: AsOf | None = None) -> History:
+    """What a shop with every table and column knows; the other tables follow from the customers' names."""
+    who = sorted({row["customer_id"] for row in rows if row["customer_id"]})
+    noon = datetime(START.year, START.month, START.day, 12, tzinfo=UTC)
+    # Every customer says something and is contacted now and then, each on days of their own.
+    days = [(one, 20 * number + ord(one[0]) % 17) for one in who for number in range(24)]
+    events = pl.LazyFrame(
+        {
+            "customer_id": [one for one, _ in days],
+            "at": [noon + timedelta(days=on) for _, on in days],
+            "kind": [("nps", "survey", "complaint")[on % 3] for _, on in days],
+            "score": [None if on % 3 == 2 else float(on % 11) for _, on in days],
+            "arm": [("treatment", "control")[on % 2] for _, on in days],
+        },
+        schema_overrides={"customer_id": pl.String, "at": pl.Datetime("us", "UTC"), "score": pl.Float64},
+    ).with_columns(on=pl.col("at").dt.date())
+    if until is not None:
+        events = events.filter(until.known(pl.col("on")))
+    people = pl.LazyFrame({"customer_id": who}, schema={"customer_id": pl.String}).with_columns(
+        acquired_at=pl.lit(noon).cast(pl.Datetime("us", "UTC")),
+        acquisition_channel=pl.lit("web"),
+        region=pl.lit("north"),
+    )
+    return replace(
+        history(rows, until),
+        customers=people,
+        contacts=events.select("customer_id", "arm", contacted_on="on", assignment_probability=pl.lit(0.5)),
+        feedback=events.select("customer_id", "kind", "score", occurred_at="at", occurred_on="on"),
+        points=people.select(
+            "customer_id", balance=pl.lit(12.5), expires_on=pl.lit(START + timedelta(days=420))
+        ),
+        country="ID",
+    )
 
 
 def day(number: int, horizon: int = 30, gap: int = 0) -> AsOf:

@@ -1,75 +1,160 @@
 """Laws that hold for every feature, on generated histories."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-from shop_world import day, histories, history, line
+from shop_world import COLUMNS, day, everything, histories, history, line, transactions
 
+from features import ledger
 from features.asof import AsOf
+from features.catalogue import describe
+from features.contracts import TRANSACTIONS
+from features.feature_list import MONEY
+from features.frequency import WINDOWS
+from features.history import History, read_history
+from features.lake import ORIGIN, Lake
+from features.ledger import Receipt
 from features.options import StageOptions
 from features.table import feature_table, training_table
 
-STAGES = StageOptions()
-# Features that look at other customers too: the shop's own rhythm, and the models fitted on all of it.
-SHARED = (
-    "usual_gap_days",
-    "at_risk_limit_days",
-    "lapse_limit_days",
-    "overdue_ratio",
-    "stage",
-    "p_",
-    "expected_",
+COUNTS = (
+    "orders",
+    "active_days",
+    "lines",
+    "quantity",
+    "net_amount",
+    "discount_amount",
+    "return_lines",
+    "returned_amount",
+    "cancelled_orders",
+    "complaints",
+    "contacts_received",
+    "categories",
 )
+OTHERS = ("customers", "contacts", "feedback", "points", "country")
+STAGES = StageOptions()
 
 
 def table(rows: list[dict[str, Any]], as_of: AsOf) -> pl.DataFrame:
-    return feature_table(history(rows), as_of, STAGES)
+    return feature_table(everything(rows), as_of, STAGES)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 @given(histories(), st.integers(0, 400))
 def test_nothing_after_the_day_changes_a_feature(rows: list[dict[str, Any]], number: int) -> None:
     as_of = day(number)
-    past = feature_table(history(rows, until=as_of), as_of, STAGES)
+    past = feature_table(everything(rows, until=as_of), as_of, STAGES)
     assert_frame_equal(table(rows, as_of), past, check_exact=True)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 @given(histories(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(rows: list[dict[str, Any]], random: Any) -> None:
     shuffled = random.sample(rows, len(rows))
     assert_frame_equal(table(rows, day(400)), table(shuffled, day(400)), check_exact=True)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
+@given(histories(), st.integers(0, 25))
+def test_how_rows_lie_in_files_does_not_matter(rows: list[dict[str, Any]], cut: int) -> None:
+    whole = everything(rows)
+    lines = pl.concat([history(part).lines for part in (rows[:cut], rows[cut:]) if part], rechunk=False)
+    parted = replace(History.of(lines, whole.columns), **{name: getattr(whole, name) for name in OTHERS})
+    assert_frame_equal(table(rows, day(400)), feature_table(parted, day(400), STAGES), check_exact=True)
+
+
+@settings(deadline=None, max_examples=12)
 @given(histories(), st.integers(0, 390), st.integers(1, 10_000))
 def test_another_customer_changes_nobodys_own_features(
     rows: list[dict[str, Any]], on: int, amount: int
 ) -> None:
-    more = [*rows, line("zz", on, amount, "z1", product_id="p", category="P")]
+    more = [*rows, line("zz", on, amount, "z1", product_id="p", category="P", quantity=1.0)]
     before, after = table(rows, day(400)), table(more, day(400)).filter(pl.col("customer_id") != "zz")
-    own = [name for name in before.columns if not name.startswith(SHARED)]
+    own = [name for name in before.columns if not describe(name).shared]
     assert_frame_equal(before.select(own), after.select(own), check_exact=True)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 @given(histories())
 def test_counts_grow_with_the_window(rows: list[dict[str, Any]]) -> None:
     found = table(rows, day(400))
-    names = [f"orders_{days}d" for days in (7, 14, 30, 60, 90, 180, 365)] + ["orders"]
-    for shorter, longer in pairwise(names):
-        assert found.select((pl.col(shorter) <= pl.col(longer)).all()).item()
+    for name in COUNTS:
+        columns = [*(f"{name}_{days}d" for days in WINDOWS if f"{name}_{days}d" in found.columns), name]
+        assert len(columns) > 1
+        for shorter, longer in pairwise(columns):
+            assert found.select((pl.col(shorter) <= pl.col(longer)).all()).item()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
+@given(histories())
+def test_with_ten_times_the_amounts_money_grows_tenfold_and_nothing_else(rows: list[dict[str, Any]]) -> None:
+    costed = [row | {"cost_amount": row.get("cost_amount") or 0} for row in rows]
+    money = ("net_amount", "discount_amount", "cost_amount")
+    dear = [row | {name: 10 * (row.get(name) or 0) for name in money} for row in costed]
+    before, after = table(costed, day(400)), table(dear, day(400))
+    grown = [name for name in before.columns if describe(name).unit == MONEY]
+    expected = before.with_columns(pl.col(grown) * 10)
+    assert_frame_equal(after, expected, check_exact=False, rel_tol=1e-6, abs_tol=1e-9)
+
+
+@settings(deadline=None, max_examples=12)
 @given(histories())
 def test_every_number_is_finite_or_null(rows: list[dict[str, Any]]) -> None:
     floats = table(rows, day(400)).select(pl.col(pl.Float64))
     assert floats.select(pl.all().is_finite().fill_null(value=True).all()).row(0) == (True,) * floats.width
+
+
+@settings(deadline=None, max_examples=5)
+@given(histories(), st.integers(0, 25))
+def test_a_history_in_two_deliveries_is_the_same_history(rows: list[dict[str, Any]], cut: int) -> None:
+    whole, parted = ([rows], [rows[:cut], rows[cut:]])
+    assert_frame_equal(delivered(whole), delivered(parted), check_exact=True)
+
+
+def delivered(deliveries: list[list[dict[str, Any]]]) -> pl.DataFrame:
+    """Features of the last day, with every delivery in a lake."""
+    with TemporaryDirectory() as folder:
+        lake = Lake(Path(folder), buckets=2)
+        receipts = [accept(lake, seq, rows) for seq, rows in enumerate(deliveries, 1) if rows]
+        ledger.record(lake.root, receipts)
+        return feature_table(read_history(lake, "UTC", 0.3, day(500)), day(400), STAGES)
+
+
+def accept(lake: Lake, seq: int, rows: list[dict[str, Any]]) -> Receipt:
+    at = datetime(2024, 1, 1, tzinfo=UTC)
+    origin = {"block": 0, "source_file": f"{seq}.csv", "ingested_at": at}
+    placed = pl.lit(seq, pl.Int64).alias("delivery")
+    lines = transactions(rows).with_row_index("source_line").with_columns(placed, **origin_of(origin))
+    lake.add(TRANSACTIONS, seq, lines)
+    columns = ",".join(["customer_id", "ordered_at", "net_amount", *sorted(COLUMNS)])
+    return Receipt(
+        seq,
+        "transactions",
+        f"{seq}.csv",
+        f"d{seq}",
+        "keep",
+        columns,
+        len(rows),
+        len(rows),
+        0,
+        0,
+        at,
+        at,
+        None,
+        at,
+    )
+
+
+def origin_of(values: dict[str, Any]) -> dict[str, pl.Expr]:
+    return {name: pl.lit(value).cast(ORIGIN[name]) for name, value in values.items()}
 
 
 def test_recency_counts_days_from_the_last_purchase() -> None:

@@ -58,6 +58,9 @@ def test_every_feature_of_a_small_customer_and_of_a_one_time_buyer():
         "gap_days_q75": 20.0,
         "gap_days_q90": pytest.approx(26),
         "last_gap_days": 30,
+        "last_gap_ratio": 3.0,
+        "last_gap_rank": 1.0,
+        "silence_rank": 1.0,
         # Leans of the two pairs: 0 and 1/2; mean square 1/8.
         "gap_regularity": pytest.approx((1 - 1 / 8) / (2 / 8), rel=1e-5),
         "clumpiness_100d": pytest.approx(naive_clumpiness([1, 11, 21, 51], 100), abs=1e-6),
