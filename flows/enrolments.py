@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from features.errors import DataRefused
+from features.errors import DataRefused, WinbackError
 from flows.workspace import publish_file
 from models.eligibility import ENROLMENTS
 from models.outputs import Manifest
@@ -74,9 +74,18 @@ def read_enrolments(lists: Path, before: date) -> pl.DataFrame:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest in a folder, or None when there is no list."""
+    """The manifest in a folder, or None when there is no list.
+
+    Raises:
+        WinbackError: when there is one that cannot be read.
+    """
     path = folder / _MANIFEST
-    return Manifest.model_validate_json(path.read_bytes()) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValueError:
+        raise _damaged(path) from None
 
 
 def _one(folder: Path, before: date) -> pl.DataFrame | None:
@@ -101,5 +110,13 @@ def _acknowledged_on(folder: Path, manifest: Manifest) -> date | None:
     path = folder / _ACKNOWLEDGED
     if not path.is_file():
         return None
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return date.fromisoformat(content["acknowledged_on"]) if content["list_id"] == manifest.list_id else None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        known, day = content["list_id"], date.fromisoformat(content["acknowledged_on"])
+    except (ValueError, KeyError, TypeError):
+        raise _damaged(path) from None
+    return day if known == manifest.list_id else None
+
+
+def _damaged(path: Path) -> WinbackError:
+    return WinbackError(f"{path} is damaged: it is not what winback wrote. Restore it from a backup.")

@@ -1,13 +1,16 @@
 """The flow that measures what delivered lists earned, against the people held out of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import polars as pl
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from features import ledger
 from features.asof import AsOf
+from features.errors import DataRefused
 from flows import inputs
 from flows.artifacts import summarise
 from flows.console import step
@@ -52,13 +55,18 @@ def measure(config: str, as_of: str | None = None, overrides: list[str] | None =
 
 @task(name="compare the arms", cache_policy=NO_CACHE)
 def compare(settings: Settings, as_of: AsOf) -> dict[str, Any]:
-    """Write the table of measurements, when there is anything to measure, and say what it says."""
+    """Write the table of measurements, when there is anything to measure, and say what it says.
+
+    Raises:
+        DataRefused: when the orders of the last days have not arrived.
+    """
     trials = _trials(settings, as_of)
     complete = [trial for trial in trials if trial.window.is_complete(as_of.day)]
     counts = {"lists_measured": len(complete)}
     summary: dict[str, Any] = {"status": "done", "as_of": as_of.day.isoformat(), "counts": counts}
     if not complete:
         return {**summary, "sentences": [_not_yet(settings, as_of, trials)]}
+    _refuse_late_feed(settings, as_of)
     with step("Measuring delivered lists"):
         table = _measurements(settings, as_of, complete)
     folder = inputs.workspace(settings).measurements(as_of.day)
@@ -160,6 +168,21 @@ def _told(table: pl.DataFrame, verdicts: Mapping[str, int], currency: str) -> It
         yield f"{len(by_list)} lists are measured: {counted}."
     for rows in by_list[-_LISTS_TOLD:]:
         yield from sentences(rows, currency)
+
+
+def _refuse_late_feed(settings: Settings, as_of: AsOf) -> None:
+    """Orders that have not arrived would count as people who did not come back."""
+    allowed = settings.sources["transactions"].max_age_days
+    newest = ledger.live(inputs.workspace(settings).lake, "transactions")["last_at"].max()
+    if allowed is None or not isinstance(newest, datetime):
+        return
+    day = newest.astimezone(settings.zone).date()
+    if (as_of.day - day).days > allowed:
+        raise DataRefused(
+            f"The newest order is of {day}, more than sources.transactions.max_age_days ({allowed}) before "
+            f"{as_of.day}: missing orders would count as people who did not come back. Run winback ingest, "
+            "deliver what is missing, or measure by an earlier --as-of."
+        )
 
 
 def _not_yet(settings: Settings, as_of: AsOf, trials: Sequence[Trial]) -> str:

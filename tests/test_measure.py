@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from workspace_world import after, deliver, order, shop, write
 
+from features.errors import DataRefused
 from flows import inputs
 from flows.measure import MEASUREMENTS, compare
 from flows.settings import Settings
@@ -75,6 +76,14 @@ def test_until_a_window_is_over_it_is_said_when_it_will_be(settings: Settings):
         "window is over: on 2024-07-01."
     )
     assert not (settings.root / "measurements").exists()
+
+
+def test_orders_that_have_not_arrived_are_not_people_who_stayed_away(settings: Settings):
+    source = settings.sources["transactions"].model_copy(update={"max_age_days": 2})
+    late = settings.model_copy(update={"sources": {**settings.sources, "transactions": source}})
+    with pytest.raises(DataRefused, match=r"newest order is of 2024-01-01, .*max_age_days \(2\)"):
+        run(late)
+    assert not inputs.workspace(late).measurements(END).exists()
 
 
 def test_without_a_delivered_list_it_is_said_what_to_do(tmp_path: Path):
