@@ -60,10 +60,10 @@ def _at_scale(measured: Measured, place: Place, rounds: int, *, hurried: bool) -
     ):
         measured.interleave(cases, place, rounds=rounds, seconds=seconds if hurried else float("inf"))
     measured.interleave(("families",), place, rounds=1, seconds=0)
-    features = pl.read_parquet(place.result("all"))["features"].item()
-    found = figures.at_scale(measured, lines, features)
-    anew = pl.read_parquet(place.result("night"))["rewritten"].item()
-    found.append(figures.rewritten(lines, anew, len(place.files())))
+    found = figures.at_scale(measured, lines)
+    if measured.times("night", lines):
+        anew = pl.read_parquet(place.result("night"))["rewritten"].item()
+        found.append(figures.rewritten(lines, anew, len(place.files())))
     return [*found, *_values(measured, place), *(_foreign(measured, place) if smallest else [])]
 
 
@@ -80,6 +80,8 @@ def _prepare(measured: Measured, place: Place) -> None:
 
 
 def _values(measured: Measured, place: Place) -> list[Figure]:
+    if not measured.times("common", place.lines):
+        return []
     columns = len(pl.read_parquet_schema(place.result("common"))) - 1
     return [
         figures.equality(

@@ -69,12 +69,12 @@ def _note(measured: Measured, ours: str, reference: str, lines: int) -> str:
     return f"{said}; {one / other:.3g} by processor time" if one and other else said
 
 
-def at_scale(measured: Measured, lines: int, features: int) -> list[Figure]:
+def at_scale(measured: Measured, lines: int) -> list[Figure]:
     """Figures of one scale."""
     rows = [
         against(measured, "common set, DuckDB SQL", "common", "duckdb", lines, DUCKDB),
         against(measured, "common set, bare scan", "common", "bare", lines, BARE),
-        against(measured, f"all {features} features, bare scan", "all", "bare", lines, ALL),
+        against(measured, "all features, bare scan", "all", "bare", lines, ALL),
         against(measured, "a night's 0.1 % new lines, full load", "night", "load", lines, NIGHT),
     ]
     if lines <= TEN_MILLION:

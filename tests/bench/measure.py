@@ -122,12 +122,13 @@ class Measured:
             self.runs.setdefault(key, []).append(Run(**json.loads(done.stdout.splitlines()[-1])))
 
     def _foreseen_gib(self, case: str, lines: int) -> float:
-        """From the largest smaller scale, as if memory grew with the lines."""
-        smaller = [n for name, n in self.runs if name == case and n < lines]
+        """A straight line through the two largest smaller scales; through one and nothing at all."""
+        smaller = sorted(n for name, n in self.runs if name == case and n < lines)
         if not smaller:
             return 0.0
-        peak = self.peak_gib(case, max(smaller))
-        return (peak or 0.0) * lines / max(smaller)
+        first, last = (0, *smaller)[-2:]
+        low, high = (self.peak_gib(case, n) or 0.0 for n in (first, last))
+        return high + (high - low) * (lines - last) / (last - first)
 
 
 def python(*words: str) -> subprocess.CompletedProcess[str]:

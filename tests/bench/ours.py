@@ -22,7 +22,7 @@ def all_features(place: Place, clock: Clock) -> pl.DataFrame:
     """Every feature of one day, the lake read for it.
 
     Returns:
-        How many features there are.
+        How many features and customers there are.
     """
     with clock.lap():
         table = feature_table(history(place), AS_OF, STAGES)
