@@ -47,8 +47,8 @@ def _add_breakdown(table: Table, measured: Measured, lines: int) -> None:
         table.add_section()
         whole = laps[READING] + laps[TOGETHER]
         for name, seconds in laps.items():
-            note = "share of reading and all families" if name == READING else ""
-            title = f"where the time goes: {name}, {million(lines)} (s)"
+            note = "against reading and all families together" if name == READING else ""
+            title = f"time: {name}, {million(lines)} (s)"
             table.add_row(title, _number(seconds), _number(whole), _number(seconds / whole), "", "", note)
     table.add_section()
     for case in ("bare", "common", "all", "duckdb", "pandas", "load", "night", "gate", "one", "twelve"):
@@ -60,7 +60,7 @@ def _add_breakdown(table: Table, measured: Measured, lines: int) -> None:
 def _caption(measured: Measured) -> str:
     loads = [run.load for runs in measured.runs.values() for run in runs]
     load = f"load {min(loads):.1f} to {max(loads):.1f}" if loads else ""
-    return f"{describe()}; {os.cpu_count()} cores, {load} (more than the cores: others were at work)"
+    return f"{describe()}; {os.cpu_count()} cores, {load}: above the cores, others were at work"
 
 
 def _number(value: float | None) -> str:
