@@ -1,8 +1,10 @@
 # Everything runs in .venv, made from the pinned lock file. PYTHON chooses the interpreter (3.11 or newer).
 PYTHON ?= python3
+# How much `make bench` measures: small (1 M order lines), medium (10 M too) or full (100 M too).
+SCALE ?= full
 BIN := .venv/bin
 
-.PHONY: setup demo test test-all lint format lock docs clean
+.PHONY: setup demo test test-all bench lint format lock docs clean
 
 setup: .venv/.made
 
@@ -24,6 +26,10 @@ test: setup
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# Speed and memory against other tools: one table, and bench.json. Never part of the tests.
+bench: setup
+	$(BIN)/python -m tests.bench $(SCALE)
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,4 +49,4 @@ lock:
 		--generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
 clean:
-	rm -rf .venv demo workspace .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .bench bench.json demo workspace .pytest_cache .mypy_cache .ruff_cache
