@@ -117,7 +117,7 @@ class Measured:
         if done.returncode in _KILLED:
             self.left_out[key] = "was killed, out of memory"
         elif done.returncode:
-            raise CaseError(f"{case} failed:\n{done.stderr}")
+            raise CaseError(f"{case} failed with exit code {done.returncode}:\n{done.stderr}")
         else:
             self.runs.setdefault(key, []).append(Run(**json.loads(done.stdout.splitlines()[-1])))
 
