@@ -115,7 +115,7 @@ class Measured:
         print(f"  {case}, {place.lines:,} lines", file=sys.stderr)
         done = python("-m", "tests.bench.cases", case, str(place.lines))
         if done.returncode in _KILLED:
-            self.left_out[key] = "was killed, out of memory"
+            self.left_out[key] = f"was killed from outside or out of memory (exit code {done.returncode})"
         elif done.returncode:
             raise CaseError(f"{case} failed with exit code {done.returncode}:\n{done.stderr}")
         else:
