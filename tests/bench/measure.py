@@ -115,9 +115,9 @@ class Measured:
         print(f"  {case}, {place.lines:,} lines", file=sys.stderr)
         done = python("-m", "tests.bench.cases", case, str(place.lines))
         if done.returncode in _KILLED:
-            self.left_out[key] = "was killed, out of memory"
+            self.left_out[key] = f"was killed from outside or out of memory (exit code {done.returncode})"
         elif done.returncode:
-            raise CaseError(f"{case} failed:\n{done.stderr}")
+            raise CaseError(f"{case} failed with exit code {done.returncode}:\n{done.stderr}")
         else:
             self.runs.setdefault(key, []).append(Run(**json.loads(done.stdout.splitlines()[-1])))
 
