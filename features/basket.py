@@ -13,8 +13,8 @@ from features.habits import entropy, x_log_x
 RECENT_DAYS = 90
 _ON = pl.col("ordered_on")
 _CUSTOMER = ["customer_id"]
-# Units and expected amounts are summed as integers of so many parts.
-_PARTS = 1024
+# Units, and amounts that are no whole minor units, are summed as integers of so many parts.
+_UNIT_PARTS, _AMOUNT_PARTS = 2**10, 2**20
 
 
 def pairs(lines: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
@@ -29,7 +29,7 @@ def pairs(lines: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
         full price), units (in parts), priced (amount of lines with units), first_on, recent and before (lines
         of the last 90 days and of the 90 before).
     """
-    amount, units = pl.col("net_amount"), (pl.col("quantity") * _PARTS).round().cast(pl.Int64)
+    amount, units = pl.col("net_amount"), (pl.col("quantity") * _UNIT_PARTS).round().cast(pl.Int64)
     counted = units > 0
     bought = lines.filter(as_of.history(_ON), ~pl.col("returns"))
     return bought.group_by("customer_id", "product_id", "category").agg(
@@ -91,9 +91,13 @@ def price_level(pairs: pl.LazyFrame) -> pl.LazyFrame:
     shelf = bought.group_by("key").agg(
         all_priced=pl.col("priced").sum().cast(pl.Float64), all_units=pl.col("units").sum().cast(pl.Float64)
     )
-    usual = (pl.col("units") * (pl.col("all_priced") / pl.col("all_units")) * _PARTS).round().cast(pl.Int64)
+    usual = (
+        (pl.col("units") * (pl.col("all_priced") / pl.col("all_units")) * _AMOUNT_PARTS)
+        .round()
+        .cast(pl.Int64)
+    )
     expected = usual.sum()
-    level = pl.col("priced").sum().cast(pl.Float64) * _PARTS / expected
+    level = pl.col("priced").sum().cast(pl.Float64) * _AMOUNT_PARTS / expected
     return bought.join(shelf, on="key").group_by(_CUSTOMER).agg(price_level=pl.when(expected > 0).then(level))
 
 
