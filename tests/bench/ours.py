@@ -4,7 +4,7 @@ from itertools import islice
 
 import polars as pl
 
-from features import frequency, rhythm
+from features import basket, frequency, rhythm
 from features.history import History, read_history
 from features.lines import priced_lines
 from features.options import StageOptions
@@ -34,9 +34,8 @@ def common_features(place: Place, clock: Clock) -> pl.DataFrame:
     """The common set of features, returns netted as always; see `references` for the same in other tools."""
     with clock.lap():
         lines = priced_lines(place.lake.scan("transactions"), None, ZONE, MARGIN_RATE)
-        placed = orders(lines.filter(AS_OF.known(pl.col("ordered_on"))))
-        whole = pl.col("quantity").round().cast(pl.Int64), pl.col("lines").cast(pl.Int64)
-        known = purchases(placed, AS_OF).with_columns(whole).collect().lazy()
+        made = orders(lines.filter(AS_OF.known(pl.col("ordered_on"))))
+        known = frequency.placed(purchases(made, AS_OF)).collect().lazy()
         bought = known.group_by("customer_id").agg(_bought())
         gaps = rhythm.with_gaps(known).group_by("customer_id").agg(_gaps())
         people, own = pl.collect_all([bought, gaps])
@@ -66,22 +65,21 @@ def _train(place: Place, clock: Clock, count: int) -> None:
 
 
 def _bought() -> list[pl.Expr]:
-    total = frequency.total
+    windows = [frequency.named("orders", days) for days in _WINDOWS]
+    windows += [frequency.named("net_amount", days) for days in _WINDOWS]
+    sums = ("margin", "discount_amount", "quantity", "lines")
+    wanted = {"orders", "net_amount", *windows, *sums, *(frequency.named(name, 90) for name in sums)}
+    values = {"order_value_min", "order_value_max", "order_value_mean"}
+    offered = [
+        *frequency.counts("orders", AS_OF),
+        *(expr for name in ("net_amount", *sums) for expr in frequency.totals(name, AS_OF)),
+        *frequency.order_value(),
+    ]
     return [
         frequency.days_since_last_purchase(AS_OF),
         frequency.tenure_days(AS_OF),
-        frequency.active_days(AS_OF),
-        frequency.orders(AS_OF),
-        *[frequency.orders(AS_OF, days) for days in _WINDOWS],
-        total("net_amount", AS_OF),
-        *[total("net_amount", AS_OF, days) for days in _WINDOWS],
-        *[total(c, AS_OF) for c in ("margin", "discount_amount", "quantity", "lines")],
-        *[total(c, AS_OF, 90) for c in ("margin", "discount_amount", "quantity", "lines")],
-        *[
-            value
-            for value in frequency.order_value()
-            if value.meta.output_name().endswith(("min", "max", "mean"))
-        ],
+        pl.col("ordered_on").n_unique().cast(pl.Int32).alias("active_days"),
+        *(expr for expr in offered if expr.meta.output_name() in wanted | values),
     ]
 
 
@@ -100,5 +98,5 @@ def _derived() -> list[pl.Expr]:
         frequency.trend("orders", 30),
         frequency.trend("net_amount", 90),
         frequency.share_of_lifetime("net_amount", 90),
-        frequency.discount_share(),
+        basket.discount_share(),
     ]
