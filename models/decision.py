@@ -13,7 +13,7 @@ import polars as pl
 
 from features.errors import DataRefused
 from features.hashing import uniform
-from features.money import exponent
+from features.money import exponent, units
 from models.assignment import Arm, enrolment_ids, stratum
 from models.eligibility import BARRED, Known, Reason, barred, consent_note, permitted
 from models.options import ConsentOptions, ContactOptions, EffectOptions, ListOptions, OfferOptions
@@ -209,7 +209,7 @@ def _counts(chosen: pl.DataFrame) -> dict[str, Any]:
 
 def _totals(listed: pl.DataFrame, currency: str) -> dict[str, float]:
     """What contacting the list is expected to cost and to add, major units; sums of integers."""
-    digits, unit = exponent(currency), 10 ** exponent(currency)
+    digits, unit = exponent(currency), units(currency)
     cost = listed.select(fine_cost().sum()).item()
     profit = listed.select(pl.col("expected_incremental_profit").round().cast(pl.Int64).sum()).item()
     return {

@@ -14,7 +14,7 @@ from enum import StrEnum
 import polars as pl
 
 from features.asof import AsOf
-from features.money import exponent
+from features.money import exponent, units
 from features.orders import net_by
 from models.arms import cells, differences, smallest_lift
 from models.assignment import Arm
@@ -101,7 +101,7 @@ def observed(
         units.
     """
     window, on = trial.window, pl.col("ordered_on")
-    unit = 10 ** exponent(currency)
+    unit = units(currency)
     bought = orders.filter(window.outcome(on), net_by(pl.col("cancelled_on") <= window.outcome_end))
     earned = margins.filter(window.outcome(on))
     people = who.lazy()
@@ -171,7 +171,7 @@ def measured(trial: Trial, people: pl.DataFrame, overlapping: int, currency: str
     }
     rows = []
     for name in outcomes:
-        unit = 1 if name == RETURN_RATE else 10 ** exponent(currency)
+        unit = 1 if name == RETURN_RATE else units(currency)
         digits = _RATE_DIGITS if name == RETURN_RATE else exponent(currency) + _MONEY_DIGITS
         one = found.get(name)
         numbers = () if one is None else (one.treated, one.control, one.value, one.low, one.high)

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from features.money import exponent
+from features.money import exponent, units
 from models.reasons import REASONS
 
 SCHEMA_VERSION = 1
@@ -137,7 +137,7 @@ def scores(people: pl.DataFrame, currency: str, model_version: str) -> pl.DataFr
     overdue = expected <= pl.col("as_of")
     columns = people.with_columns(
         _churn(),
-        *[pl.col(name) / 10 ** exponent(currency) for name in _MONEY],
+        *[pl.col(name) / units(currency) for name in _MONEY],
         next_purchase_on=pl.when(~overdue).then(expected),
         model_version=pl.lit(model_version),
     )
@@ -157,7 +157,7 @@ def rows(
     """
     places = digits(currency)
     major = people.with_columns(
-        _churn(), *[pl.col(name) / 10 ** exponent(currency) for name in (*_MONEY, *_COSTS) if name in schema]
+        _churn(), *[pl.col(name) / units(currency) for name in (*_MONEY, *_COSTS) if name in schema]
     ).with_columns(**{name: pl.lit(value) for name, value in fixed.items() if name in schema})
     # Adding 0 turns -0.0, which some readers print, into 0.0.
     return _shaped(major, schema).with_columns(

@@ -11,7 +11,7 @@ from datetime import date
 import polars as pl
 
 from features.hashing import uniform
-from features.money import exponent
+from features.money import units
 from models.assignment import Arm, Selection, exploration_draw, is_control, is_universal
 from models.eligibility import Reason, first_reason
 from models.options import ListOptions
@@ -46,7 +46,7 @@ def limits(options: ListOptions, currency: str) -> Limits:
     """The configured limits."""
     if options.budget is None:
         return Limits(None, options.capacity)
-    return Limits(round(options.budget * 10 ** exponent(currency) * FINE), options.capacity)
+    return Limits(round(options.budget * units(currency) * FINE), options.capacity)
 
 
 def fine_cost(column: str = "expected_cost") -> pl.Expr:
@@ -62,7 +62,7 @@ def with_potential(people: pl.DataFrame, options: ListOptions, currency: str) ->
         options: the thresholds.
         currency: reporting currency.
     """
-    least = max(options.min_value, 0.0) * 10 ** exponent(currency)
+    least = max(options.min_value, 0.0) * units(currency)
     low = least >= _WORTH
     if options.top_value_share < 1:
         kept = round(people.height * options.top_value_share)
