@@ -1,0 +1,151 @@
+"""Sums, firsts and lasts per customer, from rows that already lie in order.
+
+Rows sorted by customer (and by day within one) make one run per customer. What a run adds up to is the
+difference of two running sums, so no row is hashed or compared twice, and every window of every measure costs
+one look-up per customer. Sums are of integers: they are exact, and the order of rows cannot reach them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from features.asof import AsOf
+
+Places = npt.NDArray[np.int64]
+CUSTOMER = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Rows in runs of equal keys.
+
+    Attributes:
+        rows: the rows; equal keys lie together.
+        starts: where each run begins, Int64.
+        ends: where it ends: the place after its last row.
+        windows: where the rows of the last so many days begin in each run, see `with_windows`.
+    """
+
+    rows: pl.DataFrame
+    starts: Places
+    ends: Places
+    windows: Mapping[int, Places] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, *keys: str) -> Self:
+        """Find the runs.
+
+        Args:
+            rows: equal keys lie together; key columns hold no null.
+            keys: columns that are equal within a run; default `customer`.
+        """
+        if rows.is_empty():
+            none = np.empty(0, np.int64)
+            return cls(rows, none, none)
+        columns = [pl.col(key) for key in keys or (CUSTOMER,)]
+        begins = pl.any_horizontal((column != column.shift(1)).fill_null(value=True) for column in columns)
+        starts = rows.select(begins.arg_true()).to_series().to_numpy().astype(np.int64)
+        return cls(rows, starts, np.append(starts[1:], rows.height))
+
+    def with_windows(self, as_of: AsOf, on: str, days: Iterable[int]) -> Self:
+        """The same runs, with the places where the last so many days begin.
+
+        Args:
+            as_of: windows end with its day; no row is later.
+            on: the Date column by which each run is sorted.
+            days: lengths of the windows.
+        """
+        lengths = sorted(days)
+        age = (pl.lit(as_of.day) - pl.col(on)).dt.total_days()
+        # How many windows a row is too old for; a run's counts of it, added up, are the places.
+        classes = self.rows.select(pl.sum_horizontal((age >= length).cast(pl.UInt8) for length in lengths))
+        older = classes.to_series().to_numpy().astype(np.int64)
+        count = len(lengths) + 1
+        flat = np.bincount(self.run_of() * count + older, minlength=self.size * count)
+        # Rows too old for at least so many windows lie before the window's first row.
+        passed = flat.reshape(self.size, count)[:, ::-1].cumsum(axis=1)[:, ::-1]
+        windows = {length: self.starts + passed[:, n + 1] for n, length in enumerate(lengths)}
+        return type(self)(self.rows, self.starts, self.ends, windows)
+
+    @property
+    def size(self) -> int:
+        """Number of runs."""
+        return len(self.starts)
+
+    @property
+    def lengths(self) -> Places:
+        """Rows per run."""
+        return self.ends - self.starts
+
+    def run_of(self) -> Places:
+        """The number of each row's run."""
+        return np.repeat(np.arange(self.size), self.lengths)
+
+    def spread(self, values: pl.Series) -> pl.Series:
+        """One value per run, repeated for each of its rows."""
+        return values.gather(pl.Series(self.run_of(), dtype=pl.UInt32))
+
+    def firsts(self, *exprs: pl.Expr | str) -> pl.DataFrame:
+        """The first row of each run."""
+        return self.rows.select(exprs)[self.starts]
+
+    def lasts(self, *exprs: pl.Expr | str) -> pl.DataFrame:
+        """The last row of each run."""
+        return self.rows.select(exprs)[self.ends - 1]
+
+    def count(self, days: int | None = None) -> pl.Series:
+        """Rows per run, in the last so many days or at all: Int64."""
+        return pl.Series(self.ends - (self.starts if days is None else self.windows[days]))
+
+    def sums(self, *exprs: pl.Expr | str) -> pl.DataFrame:
+        """Sums of integer or Boolean expressions over each run, Int64; null counts as nothing."""
+        return self.over((None,), *exprs)
+
+    def over(self, windows: Iterable[int | None], *exprs: pl.Expr | str) -> pl.DataFrame:
+        """Sums over several windows: columns `<name>` (None) and `<name>_<days>d`, expression by expression.
+
+        Args:
+            windows: lengths in days; None is the whole run.
+            exprs: integer or Boolean expressions over the rows.
+        """
+        wanted = list(windows)
+        running = self.rows.select(exprs).select(pl.all().cast(pl.Int64).fill_null(0).cum_sum())
+        columns = {}
+        for series in running:
+            sums = np.concatenate([[0], series.to_numpy()])
+            upto = sums[self.ends]
+            for days in wanted:
+                start = self.starts if days is None else self.windows[days]
+                columns[series.name if days is None else f"{series.name}_{days}d"] = upto - sums[start]
+        return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Int64))
+
+    def least(self, *exprs: pl.Expr | str) -> pl.DataFrame:
+        """The least of each run; values hold no null."""
+        return self._reduced(np.minimum, *exprs)
+
+    def most(self, *exprs: pl.Expr | str) -> pl.DataFrame:
+        """The greatest of each run; values hold no null."""
+        return self._reduced(np.maximum, *exprs)
+
+    def floats(self, *exprs: pl.Expr | str) -> pl.DataFrame:
+        """Sums of Float64 expressions without null, each in the order of its run's rows."""
+        return self._reduced(np.add, *exprs)
+
+    def where(self, keep: pl.Expr) -> Self:
+        """The runs of the rows that are kept; runs without a row vanish. Windows are not kept."""
+        mask = self.rows.select(keep.fill_null(value=False)).to_series()
+        lengths = np.add.reduceat(mask.to_numpy(), self.starts, dtype=np.int64) if self.size else self.starts
+        ends = np.cumsum(lengths[lengths > 0])
+        return type(self)(self.rows.filter(mask), ends - lengths[lengths > 0], ends)
+
+    def _reduced(self, reduce: np.ufunc, *exprs: pl.Expr | str) -> pl.DataFrame:
+        values = self.rows.select(exprs)
+        if not self.size:
+            return values
+        return pl.DataFrame(
+            {series.name: pl.Series(reduce.reduceat(series.to_numpy(), self.starts)) for series in values}
+        )
