@@ -129,7 +129,7 @@ def test_rows_are_read_in_customer_and_time_order_within_a_bucket(lake: Lake) ->
     deliver(lake, 1, [("b", 3, 1, "1"), ("a", 5, 2, "2"), ("a", 2, 2, "2b")])
     deliver(lake, 2, [("a", 3, 5, "5"), ("b", 1, 6, "6")])
     for bucket in range(4):
-        rows = lake.scan("transactions", bucket).select("customer_id", "ordered_at").collect()
+        rows = lake.scan("transactions", [bucket]).select("customer_id", "ordered_at").collect()
         assert_frame_equal(rows, rows.sort("customer_id", "ordered_at"))
 
 
