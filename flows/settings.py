@@ -65,7 +65,9 @@ class Settings(Section):
     workspace: str = Field(
         default="workspace", min_length=1, description="folder of everything a run leaves behind"
     )
-    timezone: str = Field(default="UTC", description="the shop's time zone; days are counted in it")
+    timezone: str = Field(
+        default="UTC", description="the shop's time zone; days are counted in it; fixed by the first ingest"
+    )
     currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$", description="reporting currency, ISO 4217")
     country: str | None = Field(
         default=None, description="whose public holidays count, ISO 3166, e.g. NL; null: no holidays"

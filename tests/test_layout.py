@@ -1,5 +1,6 @@
 """A lake is read as it was written, or not at all."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def shop(root: Path, **keys: object) -> Settings:
     [
         ({"lake": {"buckets": 4}}, "lake.buckets is 4, but 16 at the first ingest"),
         ({"currency": "JPY"}, "currency is JPY, but EUR at the first ingest"),
+        ({"timezone": "Asia/Tokyo"}, "timezone is Asia/Tokyo, but UTC at the first ingest"),
     ],
 )
 def test_a_lake_is_not_read_otherwise_than_it_was_written(
@@ -43,3 +45,19 @@ def test_a_lake_is_not_read_otherwise_than_it_was_written(
 
 def test_a_workspace_without_a_lake_takes_any(tmp_path: Path) -> None:
     assert inputs.lake(shop(tmp_path, lake={"buckets": 4})).buckets == 4
+
+
+def test_what_an_older_lake_does_not_say_is_fixed_by_the_next_ingest(tmp_path: Path) -> None:
+    path = tmp_path / "lake" / "layout.json"
+    path.parent.mkdir()
+    path.write_text('{"lake.buckets": 16, "currency": "EUR"}')
+    tokyo = shop(tmp_path, timezone="Asia/Tokyo")
+    assert inputs.lake(tokyo).buckets == 16
+    fix_layout(tokyo, tmp_path / "lake")
+    assert json.loads(path.read_text()) == {
+        "lake.buckets": 16,
+        "currency": "EUR",
+        "timezone": "Asia/Tokyo",
+    }
+    with pytest.raises(ConfigError, match=r"timezone is UTC, but Asia/Tokyo at the first ingest\."):
+        inputs.lake(shop(tmp_path))
