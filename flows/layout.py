@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from features import ledger
 from features.errors import ConfigError
 from flows.settings import Settings
 from flows.workspace import publish_file
@@ -55,5 +56,8 @@ def _layout(settings: Settings) -> dict[str, Any]:
 
 
 def _fixed(lake: Path) -> dict[str, Any]:
+    """What the rows of a lake were written with; an ingest that was refused left none, and fixes nothing."""
     path = lake / _FILE
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    if not path.is_file() or ledger.last_seq(lake) == 0:
+        return {}
+    return dict(json.loads(path.read_text(encoding="utf-8")))

@@ -1,9 +1,11 @@
 """A lake is read as it was written, or not at all."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
+from workspace_world import deliver, order
 
 from features.errors import ConfigError
 from flows import inputs
@@ -25,6 +27,11 @@ def shop(root: Path, **keys: object) -> Settings:
     return Settings.model_validate({**CONFIG, "workspace": str(root), **keys})
 
 
+def accept(root: Path) -> None:
+    """An ingest that accepted something."""
+    deliver(shop(root), "transactions", [order("a", date(2024, 5, 1), 100, "1")])
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
@@ -37,6 +44,7 @@ def test_a_lake_is_not_read_otherwise_than_it_was_written(
     tmp_path: Path, keys: dict[str, object], said: str
 ) -> None:
     fix_layout(shop(tmp_path), tmp_path / "lake")
+    accept(tmp_path)
     fix_layout(shop(tmp_path, **keys), tmp_path / "lake")
     with pytest.raises(ConfigError, match=said):
         inputs.lake(shop(tmp_path, **keys))
@@ -47,9 +55,19 @@ def test_a_workspace_without_a_lake_takes_any(tmp_path: Path) -> None:
     assert inputs.lake(shop(tmp_path, lake={"buckets": 4})).buckets == 4
 
 
+def test_an_ingest_that_was_refused_fixes_nothing(tmp_path: Path) -> None:
+    fix_layout(shop(tmp_path), tmp_path / "lake")
+    tokyo = shop(tmp_path, timezone="Asia/Tokyo")
+    fix_layout(tokyo, inputs.lake(tokyo).root)
+    accept(tmp_path)
+    assert inputs.lake(tokyo).buckets == 16
+    with pytest.raises(ConfigError, match="timezone is UTC, but Asia/Tokyo"):
+        inputs.lake(shop(tmp_path))
+
+
 def test_what_an_older_lake_does_not_say_is_fixed_by_the_next_ingest(tmp_path: Path) -> None:
     path = tmp_path / "lake" / "layout.json"
-    path.parent.mkdir()
+    accept(tmp_path)
     path.write_text('{"lake.buckets": 16, "currency": "EUR"}')
     tokyo = shop(tmp_path, timezone="Asia/Tokyo")
     assert inputs.lake(tokyo).buckets == 16
