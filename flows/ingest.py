@@ -38,6 +38,7 @@ def take_in(settings: Settings) -> dict[str, Any]:
     """Accept every delivery that the lake does not hold yet; nothing when one of them is refused."""
     places, held = inputs.workspace(settings), inputs.lake(settings)
     fix_layout(settings, places.lake)
+    quarantine.recover(places.quarantine)
     folders = Folders(places.runs / "staging", places.quarantine)
     with inputs.gate(settings, "ingest") as gate, step("Reading what is new in the sources") as more:
         receipts = accept(

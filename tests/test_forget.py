@@ -1,6 +1,6 @@
 """Someone who asks to be erased is gone from every file, and stays gone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 from workspace_world import deliver, order, shop, write
 
+from features import quarantine
 from features.pricing import ERASED, fingerprint
+from features.sources import Delivery
 from flows import inputs
 from flows.forget import Erased, erase
 from flows.forgotten import add_forgotten
@@ -143,3 +145,24 @@ def test_other_ids_of_the_same_person_stay_and_are_counted(settings: Settings):
     assert erased.counts["lake identities"] == erased.counts["lake contacts"] == 1
     held = inputs.lake(settings).scan("identities").collect()
     assert sorted(held["customer_id"]) == ["a", "z"]
+
+
+@pytest.mark.parametrize("next_run", [take_in.fn, forget], ids=["ingest", "forget"])
+def test_what_a_killed_run_left_in_the_quarantine_goes(
+    settings: Settings, next_run: Callable[[Settings], object], monkeypatch: pytest.MonkeyPatch
+):
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    bad = settings.root / "bad"
+    bad.mkdir()
+    pl.DataFrame({"row": [GONE]}).write_parquet(bad / "1.parquet")
+    folder = inputs.workspace(settings).quarantine / "transactions"
+    with pytest.raises(KeyboardInterrupt):
+        quarantine.set_aside(bad, folder, Delivery("transactions", "more.csv", "0" * 64))
+    monkeypatch.undo()
+    (left,) = (path for path in folder.iterdir() if path.suffix != ".parquet")
+    assert left.stat().st_mode & 0o777 == 0o600
+    next_run(settings)
+    assert [path for path in folder.iterdir() if path.suffix != ".parquet"] == []
