@@ -17,6 +17,8 @@ QUARANTINED = pl.Schema(
 _DAY = 86_400
 _ASIDE = ".aside"
 _WORD = re.compile(r"[^\s,;|\"'{}]+")
+# A whole number of a typed source is written with a point; as an id (features.sources.cells) it has none.
+_POINT = re.compile(r"\.0+$")
 
 
 def rejected(
@@ -54,7 +56,8 @@ def named(text: str, people: frozenset[str]) -> str | None:
         people: fingerprints.
     """
     words = {*_cells(text), *_WORD.findall(text)}
-    return next((word for word in sorted(words) if fingerprint(word) in people), None)
+    ids = words | {_POINT.sub("", word) for word in words}
+    return next((one for one in sorted(ids) if fingerprint(one) in people), None)
 
 
 def _cells(text: str) -> list[str]:
