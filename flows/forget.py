@@ -18,6 +18,7 @@ from features import parts, quarantine
 from features.contracts import TABLES
 from features.hashing import sha256
 from features.pricing import fingerprint
+from features.wording import counted
 from flows import inputs
 from flows.artifacts import summarise
 from flows.forgotten import add_forgotten
@@ -92,13 +93,14 @@ def erase(settings: Settings, person: str) -> Erased:
 def _sentences(erased: Erased) -> Iterator[str]:
     places = [place for place, rows in erased.counts.items() if rows]
     if erased.found:
-        yield f"Erased: {sum(erased.counts.values()):,} rows in {len(places)} places."
+        rows = sum(erased.counts.values())
+        yield f"Erased: {counted(rows, 'row')} in {counted(len(places), 'place')}."
     else:
         yield "Nothing was found under this id. Is it written as in the shop's own files?"
     if erased.other_ids:
         yield (
-            f"The same person has {erased.other_ids} more ids, which stay. To erase them too, run "
-            "winback forget with each of them."
+            f"Not erased: {counted(erased.other_ids, 'more id')} of the same person. To erase all of them, "
+            "run winback forget with each."
         )
     yield "Rows of this id that are delivered again will be set aside without their content."
 

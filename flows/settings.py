@@ -29,6 +29,7 @@ from features.options import (
     parse_day,
 )
 from features.readable import Zone
+from features.wording import counted
 from models.options import (
     ConsentOptions,
     ContactOptions,
@@ -243,8 +244,7 @@ def _explain(error: ValidationError, path: str | Path) -> str:
         else:
             message = str(fault["msg"]).removeprefix("Value error, ")
             lines += [f"{place}: {line}" if place else line for line in message.splitlines()]
-    faults = "1 fault" if len(lines) == 1 else f"{len(lines)} faults"
-    return f"{path} has {faults}:\n" + "\n".join(f"  - {line}" for line in lines)
+    return f"{path} has {counted(len(lines), 'fault')}:\n" + "\n".join(f"  - {line}" for line in lines)
 
 
 def _hint(place: str) -> str:
