@@ -1,19 +1,20 @@
 """Where features come from: the shop's tables, in parts that hold whole customers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 import polars as pl
 
 from features.asof import AsOf
-from features.contracts import TABLES, TRANSACTIONS
+from features.contracts import TABLES
 from features.lake import Lake
 from features.lines import MarginRate, priced_lines
 from features.runs import Runs
 
 # Lines of one part: enough to keep both cores busy with whole columns, few enough to fit many times over.
 PART_LINES = 2_000_000
+_OPTIONAL = ("customers", "contacts", "feedback", "points")
 # Columns that features read.
 _READ = {
     "customers": ("customer_id", "acquisition_channel", "acquired_at", "region"),
@@ -116,10 +117,11 @@ def read_history(
         country: whose holidays count, ISO 3166, or None.
     """
     products = lake.scan("products") if lake.holds("products") else None
+    held = {name: lake.merged(name) for name in ("transactions", *_OPTIONAL) if lake.holds(name)}
 
     def part(buckets: Sequence[int]) -> Part:
         def table(name: str) -> pl.LazyFrame | None:
-            return lake.scan(name, buckets) if lake.holds(name) else None
+            return held[name].scan(buckets) if name in held else None
 
         def events(name: str, time: str, day: str) -> pl.LazyFrame | None:
             frame = table(name)
@@ -128,7 +130,7 @@ def read_history(
         def on(time: str, day: str) -> pl.Expr:
             return pl.col(time).dt.convert_time_zone(timezone).dt.date().alias(day)
 
-        lines = priced_lines(lake.scan("transactions", buckets), products, timezone, margin_rate)
+        lines = priced_lines(held["transactions"].scan(buckets), products, timezone, margin_rate)
         points = table("points")
         return Part(
             lines=lines,
@@ -138,14 +140,15 @@ def read_history(
             points=None if points is None else points.with_columns(on("expires_at", "expires_on")),
         )
 
-    groups = _groups(lake)
+    if "transactions" not in held:
+        return History((), frozenset(), country)
+    groups = _groups(lake.rows("transactions"))
     return History(tuple(part(group) for group in groups), lake.columns("transactions"), country)
 
 
-def _groups(lake: Lake) -> list[tuple[int, ...]]:
+def _groups(rows: Mapping[int, int]) -> list[tuple[int, ...]]:
     """Buckets that are read together: about `PART_LINES` lines, and at least two parts."""
-    count = lake.bucket_count(TRANSACTIONS)
-    lines = sum(lake.parts(TRANSACTIONS.name).values())
+    count, lines = len(rows), sum(rows.values())
     parts = min(count, max(2, -(-lines // PART_LINES)))
     size = -(-count // parts)
     return [tuple(range(first, min(first + size, count))) for first in range(0, count, size)]
