@@ -7,7 +7,8 @@ one look-up per customer. Sums are of integers: they are exact, and the order of
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from datetime import date
+from typing import Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,9 @@ import polars as pl
 from features.asof import AsOf
 
 Places = npt.NDArray[np.int64]
+Number = TypeVar("Number", np.int64, np.float64)
 CUSTOMER = "customer"
+_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +63,17 @@ class Runs:
             days: lengths of the windows.
         """
         lengths = sorted(days)
-        age = (pl.lit(as_of.day) - pl.col(on)).dt.total_days()
-        # How many windows a row is too old for; a run's counts of it, added up, are the places.
-        classes = self.rows.select(pl.sum_horizontal((age >= length).cast(pl.UInt8) for length in lengths))
-        older = classes.to_series().to_numpy().astype(np.int64)
-        count = len(lengths) + 1
-        flat = np.bincount(self.run_of() * count + older, minlength=self.size * count)
+        oldest, count = lengths[-1], len(lengths) + 1
+        # How many windows a row of each age is too old for, then of each row.
+        classes = np.searchsorted(lengths, np.arange(oldest + 1), side="right")
+        age = (as_of.day - _EPOCH).days - self.rows[on].to_physical().to_numpy()
+        older = classes[np.minimum(age, oldest)]
+        rows = np.bincount(self.run_of() * count + older, minlength=self.size * count)
         # Rows too old for at least so many windows lie before the window's first row.
-        passed = flat.reshape(self.size, count)[:, ::-1].cumsum(axis=1)[:, ::-1]
-        windows = {length: self.starts + passed[:, n + 1] for n, length in enumerate(lengths)}
+        windows, first = {}, self.starts
+        for n in reversed(range(len(lengths))):
+            first = first + rows[n + 1 :: count]
+            windows[lengths[n]] = first
         return type(self)(self.rows, self.starts, self.ends, windows)
 
     @property
@@ -103,7 +108,8 @@ class Runs:
 
     def sums(self, *exprs: pl.Expr | str) -> pl.DataFrame:
         """Sums of integer or Boolean expressions over each run, Int64; null counts as nothing."""
-        return self.over((None,), *exprs)
+        values = self.rows.select(exprs).select(pl.all().cast(pl.Int64).fill_null(0))
+        return self._reduced(np.add, values)
 
     def over(self, windows: Iterable[int | None], *exprs: pl.Expr | str) -> pl.DataFrame:
         """Sums over several windows: columns `<name>` (None) and `<name>_<days>d`, expression by expression.
@@ -125,15 +131,19 @@ class Runs:
 
     def least(self, *exprs: pl.Expr | str) -> pl.DataFrame:
         """The least of each run; values hold no null."""
-        return self._reduced(np.minimum, *exprs)
+        return self._reduced(np.minimum, self.rows.select(exprs))
 
     def most(self, *exprs: pl.Expr | str) -> pl.DataFrame:
         """The greatest of each run; values hold no null."""
-        return self._reduced(np.maximum, *exprs)
+        return self._reduced(np.maximum, self.rows.select(exprs))
 
     def floats(self, *exprs: pl.Expr | str) -> pl.DataFrame:
         """Sums of Float64 expressions without null, each in the order of its run's rows."""
-        return self._reduced(np.add, *exprs)
+        return self._reduced(np.add, self.rows.select(exprs))
+
+    def added(self, values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+        """Sums over each run of numbers that lie beside the rows, in the rows' order."""
+        return np.add.reduceat(values, self.starts) if self.size else values
 
     def where(self, keep: pl.Expr) -> Self:
         """The runs of the rows that are kept; runs without a row vanish. Windows are not kept."""
@@ -142,8 +152,7 @@ class Runs:
         ends = np.cumsum(lengths[lengths > 0])
         return type(self)(self.rows.filter(mask), ends - lengths[lengths > 0], ends)
 
-    def _reduced(self, reduce: np.ufunc, *exprs: pl.Expr | str) -> pl.DataFrame:
-        values = self.rows.select(exprs)
+    def _reduced(self, reduce: np.ufunc, values: pl.DataFrame) -> pl.DataFrame:
         if not self.size:
             return values
         return pl.DataFrame(
