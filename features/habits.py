@@ -19,7 +19,8 @@ KINDS: Mapping[str, int] = {"weekday": 7, "hour": 24, "month_day": 31, "month": 
 
 # Every value fits, and 2 ** 27 customers beside it.
 _BITS = 5
-_MOST = 2**_BITS - 1
+_VALUES = 1 << _BITS
+_MOST = _VALUES - 1
 
 Numbers = npt.NDArray[np.uint32]
 
@@ -60,12 +61,12 @@ def habits(purchases: Runs) -> pl.DataFrame:
 
 def usual() -> pl.Expr:
     """The value on most orders; of equals the smallest."""
-    return (_MOST - pl.col("top") % 2**_BITS).cast(pl.Int32).alias("usual")
+    return (_MOST - pl.col("top") % _VALUES).cast(pl.Int32).alias("usual")
 
 
 def usual_share() -> pl.Expr:
     """What part of the orders is on it."""
-    return (pl.col("top") // 2**_BITS / pl.col("orders")).alias("usual_share")
+    return (pl.col("top") // _VALUES / pl.col("orders")).alias("usual_share")
 
 
 def concentration() -> pl.Expr:
@@ -108,7 +109,7 @@ def _counted(keys: Numbers, purchases: Runs, logs: Places) -> tuple[Places, Plac
         logs: n log n in `PARTS` of 1, 2, ...
     """
     # A value on one order counts 1, and its n log n is 0: only those on several are looked at.
-    top = (keys[purchases.ends - 1] & _MOST).astype(np.int64) + 2**_BITS
+    top = (keys[purchases.ends - 1] & _MOST).astype(np.int64) + _VALUES
     sums = np.zeros(purchases.size, np.int64)
     again = np.concatenate([[False], keys[1:] == keys[:-1], [False]])
     edges = np.flatnonzero(again[1:] != again[:-1])

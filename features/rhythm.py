@@ -196,7 +196,8 @@ def _pieces(days: Runs, place: Days, gap: Days, window_days: int) -> Floats:
     between = days.added(logs[np.where(place > gap, gap, 0)])
     last = days.ends - 1
     before, after = place[np.minimum(days.windows[window_days], last)], window_days + 1 - place[last]
-    return between + logs[np.maximum(before, 0)] + logs[np.minimum(after, window_days)]
+    found: Floats = between + logs[np.maximum(before, 0)] + logs[np.minimum(after, window_days)]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,7 @@ class _Ranked:
         place = np.maximum(self.gaps - 1, 0) * quantile
         below = place.astype(np.int64)
         low = self.first - (self.gaps == 0) + below
-        short, long = (self.keys[at] & (2**_GAP_BITS - 1) for at in (low, low + (place > below)))
+        short, long = (self.keys[at] & ((1 << _GAP_BITS) - 1) for at in (low, low + (place > below)))
         found: Floats = short + (place - below) * (long - short)
         return found
 

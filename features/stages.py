@@ -47,18 +47,7 @@ def shop_quantiles(counts: pl.DataFrame, options: StageOptions) -> ShopQuantiles
         counts: of all parts, added up and sorted, see `count_gaps`.
         options: which quantiles.
     """
-    gaps, upto = counts["gap_days"].to_numpy(), counts["count"].to_numpy().cumsum()
-    if not len(gaps):
-        return dict.fromkeys(quantiles(options))
-    places = {quantile: float((upto[-1] - 1) * quantile) for quantile in quantiles(options)}
-    found = {}
-    for quantile, place in places.items():
-        # The gap at a place of the sorted row of all gaps is the first that so many gaps do not exceed.
-        below, above = (
-            int(gaps[np.searchsorted(upto, at, side="right")]) for at in (floor(place), ceil(place))
-        )
-        found[quantile] = below + (place - floor(place)) * (above - below)
-    return found
+    return {quantile: _quantile(counts, quantile) for quantile in quantiles(options)}
 
 
 def add_stages(customers: pl.DataFrame, shop: ShopQuantiles, options: StageOptions) -> pl.DataFrame:
@@ -135,3 +124,15 @@ def stage(options: StageOptions) -> pl.Expr:
         .otherwise(pl.lit(Stage.ACTIVE.value))
         .alias("stage")
     )
+
+
+def _quantile(counts: pl.DataFrame, quantile: float) -> float | None:
+    """As if all gaps stood in a row: the one at the place, or between its neighbours; None without a gap."""
+    if counts.is_empty():
+        return None
+    upto = counts["count"].cum_sum()
+    place = float((upto.item(-1) - 1) * quantile)
+    below = floor(place)
+    # At a place stands the first length that, with all shorter ones, more gaps have than stand before it.
+    short, long = (counts["gap_days"].item(upto.search_sorted(at, "right")) for at in (below, ceil(place)))
+    return float(short + (place - below) * (long - short))
