@@ -64,9 +64,9 @@ def order_value(purchases: Runs) -> pl.DataFrame:
             (purchases.sums(value).to_series() / count).alias("order_value_mean"),
         ]
     )
-    off = purchases.rows["net_amount"].cast(pl.Float64) - purchases.spread(whole["order_value_mean"])
-    squares = purchases.summed((off * off).alias("squares"))
-    std, several = (pl.lit(squares) / pl.lit(count)).sqrt(), pl.lit(count) > 1
+    off = purchases.rows["net_amount"].to_numpy() - purchases.spread(whole["order_value_mean"]).to_numpy()
+    squares, several = pl.Series(purchases.added(off * off)), pl.lit(count) > 1
+    std = (pl.lit(squares) / pl.lit(count)).sqrt()
     return whole.with_columns(
         pl.when(several).then(std).alias("order_value_std"),
         pl.when(several).then(std / pl.col("order_value_mean")).alias("order_value_variation"),

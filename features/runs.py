@@ -8,7 +8,7 @@ one look-up per customer. Sums are of integers: they are exact, and the order of
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import polars as pl
 from features.asof import AsOf
 
 Places = npt.NDArray[np.int64]
+Number = TypeVar("Number", np.int64, np.float64)
 CUSTOMER = "customer"
 _EPOCH = date(1970, 1, 1)
 
@@ -118,7 +119,8 @@ class Runs:
 
     def sums(self, *exprs: pl.Expr | str) -> pl.DataFrame:
         """Sums of integer or Boolean expressions over each run, Int64; null counts as nothing."""
-        return self.over((None,), *exprs)
+        values = self.rows.select(exprs).select(pl.all().cast(pl.Int64).fill_null(0))
+        return self._reduced(np.add, values)
 
     def over(self, windows: Iterable[int | None], *exprs: pl.Expr | str) -> pl.DataFrame:
         """Sums over several windows: columns `<name>` (None) and `<name>_<days>d`, expression by expression.
@@ -139,18 +141,16 @@ class Runs:
         return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Int64))
 
     def least(self, *exprs: pl.Expr | str) -> pl.DataFrame:
-        """The least of each run; values hold no null."""
-        return self._reduced(np.minimum, *exprs)
+        """The least of each run; no run is empty, no value null."""
+        return self._reduced(np.minimum, self.rows.select(exprs))
 
     def most(self, *exprs: pl.Expr | str) -> pl.DataFrame:
-        """The greatest of each run; values hold no null."""
-        return self._reduced(np.maximum, *exprs)
+        """The greatest of each run; no run is empty, no value null."""
+        return self._reduced(np.maximum, self.rows.select(exprs))
 
-    def summed(self, values: pl.Series) -> pl.Series:
-        """Float64 values without null, one per row, summed over each run in the order of its rows."""
-        if not self.size:
-            return values
-        return pl.Series(values.name, np.add.reduceat(values.to_numpy(), self.starts))
+    def added(self, values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+        """Sums over each run of numbers that lie beside the rows, in the rows' order; no run is empty."""
+        return np.add.reduceat(values, self.starts) if self.size else values
 
     def where(self, keep: pl.Expr) -> Self:
         """The runs of the rows that are kept; runs without a row vanish. Windows are not kept."""
@@ -159,8 +159,7 @@ class Runs:
         ends = np.cumsum(lengths[lengths > 0])
         return type(self)(self.rows.filter(mask), ends - lengths[lengths > 0], ends)
 
-    def _reduced(self, reduce: np.ufunc, *exprs: pl.Expr | str) -> pl.DataFrame:
-        values = self.rows.select(exprs)
+    def _reduced(self, reduce: np.ufunc, values: pl.DataFrame) -> pl.DataFrame:
         if not self.size:
             return values
         return pl.DataFrame(

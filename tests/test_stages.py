@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -9,21 +10,20 @@ from hypothesis import strategies as st
 
 from features.contracts import Stage
 from features.options import StageOptions
-from features.rhythm import with_gaps
-from features.stages import add_stages, segment_quantiles
+from features.rhythm import order_days
+from features.runs import Runs
+from features.stages import KEYS, ShopQuantiles, add_stages, count_gaps, shop_quantiles
 
 OPTIONS = StageOptions()
 AS_OF = date(2024, 6, 30)
-SHOP = pl.LazyFrame(
-    {"segment_gap_days_median": [40.0], "segment_gap_days_q75": [80.0], "segment_gap_days_q90": [120.0]}
-)
+SHOP: ShopQuantiles = {0.5: 40.0, 0.75: 80.0, 0.9: 120.0}
 ORDER = [Stage.NEW, Stage.ACTIVE, Stage.AT_RISK, Stage.LAPSED, Stage.LOST]
 
 
 def customer(
     silence: int | None, orders: int = 1, own: tuple[float | None, float | None, float | None] = (None,) * 3
-) -> pl.LazyFrame:
-    return pl.LazyFrame(
+) -> pl.DataFrame:
+    return pl.DataFrame(
         {
             "customer_id": ["a"],
             "orders": [orders],
@@ -43,21 +43,31 @@ def customer(
 
 
 def staged(
-    frame: pl.LazyFrame, segments: pl.LazyFrame = SHOP, options: StageOptions = OPTIONS
+    frame: pl.DataFrame, shop: ShopQuantiles = SHOP, options: StageOptions = OPTIONS
 ) -> dict[str, object]:
-    return add_stages(frame, segments, options).collect().row(0, named=True)
+    return add_stages(frame, shop, options).row(0, named=True)
 
 
-def test_the_own_quantiles_are_drawn_towards_the_segments_by_five_gaps():
+def gaps_of(*customers: list[int]) -> pl.DataFrame:
+    """Counted gaps of customers who ordered so many days ago."""
+    rows = [
+        (who, AS_OF - timedelta(days=ago))
+        for who, days_ago in enumerate(customers)
+        for ago in sorted(days_ago, reverse=True)
+    ]
+    schema = {"customer": pl.UInt32, "ordered_on": pl.Date}
+    return count_gaps(order_days(Runs.of(pl.DataFrame(rows, schema=schema, orient="row"))))
+
+
+def test_the_own_quantiles_are_drawn_towards_the_shops_by_five_gaps():
     row = staged(customer(30, 6, (10.0, 20.0, 30.0)))
     assert row["usual_gap_days"] == (5 * 10 + 5 * 40) / 10
     assert row["at_risk_limit_days"] == (5 * 20 + 5 * 80) / 10
     assert row["lapse_limit_days"] == (5 * 30 + 5 * 120) / 10
     assert row["overdue_ratio"] == 30 / 25
-    assert not [name for name in row if name.startswith("segment")]
 
 
-def test_without_a_gap_the_segments_quantile_stands_alone():
+def test_without_a_gap_the_shops_quantile_stands_alone():
     row = staged(customer(20))
     assert (row["usual_gap_days"], row["lapse_limit_days"], row["overdue_ratio"]) == (40, 120, 0.5)
 
@@ -91,47 +101,37 @@ def test_the_first_stage_that_matches_is_taken(silence, orders, own, stage):
 
 
 def test_nobody_is_lapsed_before_the_floor():
-    weekly = SHOP.select(pl.all() / 20)
+    weekly = {0.5: 2.0, 0.75: 4.0, 0.9: 6.0}
     assert staged(customer(29, 2, (1.0, 2.0, 3.0)), weekly)["stage"] == "at_risk"
     assert staged(customer(30, 2, (1.0, 2.0, 3.0)), weekly)["stage"] == "at_risk"
     assert staged(customer(31, 2, (1.0, 2.0, 3.0)), weekly)["stage"] == "lapsed"
 
 
 def test_in_a_shop_without_a_gap_only_the_fixed_numbers_of_days_decide():
-    gaps = with_gaps(pl.LazyFrame({"customer_id": ["a"], "ordered_on": [AS_OF]}))
-    nothing = segment_quantiles(gaps, AS_OF, OPTIONS)
-    assert nothing.collect().rows() == [(None, None, None)]
+    nothing = shop_quantiles(gaps_of([0]), OPTIONS)
+    assert nothing == {0.5: None, 0.75: None, 0.9: None}
     stages = [staged(customer(silence), nothing) for silence in (30, 31, 1096)]
     assert [row["stage"] for row in stages] == ["new", "lapsed", "lost"]
     assert {row["usual_gap_days"] for row in stages} == {None}
     assert {row["overdue_ratio"] for row in stages} == {None}
 
 
-def test_segment_quantiles_read_gaps_that_were_known():
-    days = {"a": [40, 30, 0, -5], "b": [20, 0], "c": [3]}
-    orders = pl.LazyFrame(
-        [(who, AS_OF - timedelta(days=back)) for who, backs in days.items() for back in backs],
-        schema=["customer_id", "ordered_on"],
-        orient="row",
-    )
-    gaps = with_gaps(orders)
-    assert segment_quantiles(gaps, AS_OF, OPTIONS).collect().row(0) == pytest.approx((20, 25, 28))
-    segments = pl.LazyFrame({"customer_id": ["a", "b", "c"], "segment": ["x", None, "z"]})
-    found = segment_quantiles(gaps, AS_OF, OPTIONS, segments).sort("segment").collect()
-    assert found.columns == ["segment", *(f"segment_gap_days_{name}" for name in ("median", "q75", "q90"))]
-    assert found.rows() == [
-        (None, 20, 20, 20),
-        ("x", 20, 25, pytest.approx(28)),
-        ("z", 20, 25, pytest.approx(28)),  # no gap of its own: the shop's
-    ]
-    row = staged(customer(5).with_columns(pl.lit(None, pl.String).alias("segment")), found.lazy())
-    assert (row["usual_gap_days"], row["lapse_limit_days"]) == (20, 30)
+def test_gaps_are_counted_by_their_length():
+    counts = gaps_of([40, 30, 0], [20, 0], [3], [90, 80])
+    assert counts.schema == {"gap_days": pl.Int32, "count": pl.Int64}
+    assert counts.rows() == [(10, 2), (20, 1), (30, 1)]
+    assert gaps_of([3]).schema == counts.schema
+
+
+def test_the_shops_quantiles_lie_between_the_gaps():
+    counts = gaps_of([40, 30, 0], [20, 0], [3])
+    assert shop_quantiles(counts, OPTIONS) == {0.5: 20, 0.75: 25, 0.9: pytest.approx(28)}
 
 
 def test_the_quantiles_follow_the_options():
     options = StageOptions(lapsed_quantile=0.75, at_risk_quantile=0.75)
     own = customer(30, 6, (10.0, 20.0, 30.0))
-    row = staged(own, SHOP.drop("segment_gap_days_q90"), options)
+    row = staged(own, {0.5: 40.0, 0.75: 80.0}, options)
     assert (row["at_risk_limit_days"], row["lapse_limit_days"]) == (50, 50)
 
 
@@ -142,12 +142,8 @@ own_gaps = st.lists(st.integers(1, 1500), max_size=20)
 @given(own_gaps, own_gaps, st.lists(st.integers(0, 3000), min_size=2, max_size=6, unique=True))
 def test_longer_silence_never_leads_to_an_earlier_stage(own, others, silences):
     frame = pl.concat([customer(silence, len(own) + 1, quantiles(own)) for silence in sorted(silences)])
-    segments = pl.LazyFrame(
-        [quantiles(own + others)],
-        schema=dict.fromkeys(SHOP.collect_schema().names(), pl.Float64),
-        orient="row",
-    )
-    found = add_stages(frame, segments, OPTIONS).sort("days_since_last_purchase").collect()
+    shop = dict(zip((0.5, 0.75, 0.9), quantiles(own + others), strict=True))
+    found = add_stages(frame, shop, OPTIONS).sort("days_since_last_purchase")
     ranks = [ORDER.index(Stage(stage)) for stage in found["stage"]]
     assert ranks == sorted(ranks)
     overdue = found["overdue_ratio"]
@@ -159,6 +155,15 @@ def test_longer_silence_never_leads_to_an_earlier_stage(own, others, silences):
         assert limits["lapse_limit_days"] >= max(30, limits["at_risk_limit_days"])
     else:
         assert overdue.null_count() == found.height
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(own_gaps, min_size=1, max_size=5))
+def test_counts_of_parts_add_up_to_the_quantiles_of_all_gaps(customers):
+    parts = [gaps_of(np.cumsum([0, *gaps]).tolist()) for gaps in customers]
+    merged = pl.concat(parts).group_by(KEYS).sum().sort(KEYS)
+    found = shop_quantiles(merged, OPTIONS)
+    assert tuple(found.values()) == quantiles([gap for gaps in customers for gap in gaps])
 
 
 def quantiles(values: list[int]) -> tuple[float | None, float | None, float | None]:
