@@ -13,7 +13,7 @@ import polars as pl
 
 from features.asof import AsOf
 from features.frequency import contrast
-from features.goods import Codes, Goods, Known, Pairs, Places, foremost, places_of
+from features.goods import Owners, Goods, Known, Pairs, Places, foremost, places_of
 from features.habits import entropy, x_log_x
 
 RECENT_DAYS = 90
@@ -66,12 +66,12 @@ def baskets(goods: Goods, customers: pl.Series, as_of: AsOf) -> Baskets:
     """
     wanted, found = customers.to_numpy(), []
     if goods.customers is not None:
-        found.append(_full_price(_known(goods, goods.customers, as_of), wanted))
+        found.append(_full_price(_known(goods.customers, as_of), wanted))
     if goods.products is not None:
-        found.append(_products(goods, _known(goods, goods.products, as_of), wanted))
+        found.append(_products(goods, _known(goods.products, as_of), wanted))
     shelf = paid = None
     if goods.categories is not None:
-        known = _known(goods, goods.categories, as_of)
+        known = _known(goods.categories, as_of)
         first = goods.first_categories.gather(places_of(wanted, goods.categories.owners))
         found += [
             _breadth(known, goods.category_names, "category", "categories", wanted),
@@ -137,11 +137,11 @@ def narrowing() -> pl.Expr:
     return (spend - breadth).alias(f"narrowing_{RECENT_DAYS}d")
 
 
-def _known(goods: Goods, pairs: Pairs, as_of: AsOf) -> Known:
-    return goods.known(pairs, as_of, RECENT_DAYS)
+def _known(pairs: Pairs, as_of: AsOf) -> Known:
+    return Known.of(pairs, as_of, RECENT_DAYS)
 
 
-def _full_price(known: Known, wanted: Codes) -> pl.DataFrame:
+def _full_price(known: Known, wanted: Owners) -> pl.DataFrame:
     """What part of the spend went to lines without a discount."""
     sums = pl.DataFrame({name: known.pairs.total(name) for name in ("amount", "full")})
     amount = pl.col("amount")
@@ -149,10 +149,9 @@ def _full_price(known: Known, wanted: Codes) -> pl.DataFrame:
     return _aligned(shares, known.pairs, wanted)
 
 
-def _products(goods: Goods, known: Known, wanted: Codes) -> pl.DataFrame:
+def _products(goods: Goods, known: Known, wanted: Owners) -> pl.DataFrame:
     """How many products, how varied, the favourite, and how many of the last ones were new."""
-    new, lately = (_count(flags, known.pairs) for flags in (known.new, known.recent))
-    share = pl.DataFrame({"new": new, "lately": lately}).select(
+    share = pl.DataFrame({"new": known.new, "lately": known.recent}).select(
         pl.when(pl.col("lately") > 0)
         .then(pl.col("new") / pl.col("lately"))
         .alias(f"new_product_share_{RECENT_DAYS}d")
@@ -162,7 +161,7 @@ def _products(goods: Goods, known: Known, wanted: Codes) -> pl.DataFrame:
 
 
 def _breadth(  # noqa: PLR0917 - what is counted, then how it is called
-    known: Known, names: pl.Series, one: str, window: str, wanted: Codes, many: str | None = None
+    known: Known, names: pl.Series, one: str, window: str, wanted: Owners, many: str | None = None
 ) -> pl.DataFrame:
     """Number of values bought over the lifetime and lately, their trend, entropy, and the favourite."""
     pairs = known.pairs
@@ -171,8 +170,8 @@ def _breadth(  # noqa: PLR0917 - what is counted, then how it is called
     sums = pl.DataFrame(
         {
             "many": pairs.sizes,
-            "now": _count(known.recent, pairs),
-            "before": _count(known.before, pairs),
+            "now": known.recent,
+            "before": known.before,
             "lines": np.add.reduceat(n, pairs.firsts),
             "logs": np.add.reduceat(_x_log_x(n), pairs.firsts),
             "most": n.take(favourite),
@@ -192,7 +191,7 @@ def _breadth(  # noqa: PLR0917 - what is counted, then how it is called
     return _aligned(measured, pairs, wanted)
 
 
-def _priced(pairs: Pairs, names: pl.Series, wanted: Codes) -> tuple[pl.DataFrame, Paid]:
+def _priced(pairs: Pairs, names: pl.Series, wanted: Owners) -> tuple[pl.DataFrame, Paid]:
     """What everyone paid for how much of each category, and what the wanted ones did."""
     priced, units = pairs.total("priced"), pairs.total("units")
     counted = pl.DataFrame({"code": pairs.codes, "priced": priced, "units": units}).filter(
@@ -214,15 +213,11 @@ def _priced(pairs: Pairs, names: pl.Series, wanted: Codes) -> tuple[pl.DataFrame
 
 def _called(pairs: Pairs, places: Places) -> pl.Series:
     """The code of each of these pairs, or the greatest label on its lines, where lines have labels."""
-    if not len(pairs.labels):
+    if pairs.labels is None:
         return pl.Series(pairs.codes.take(places))
     # Every other stretch lies between two of the pairs.
     bounds = np.column_stack([pairs.starts.take(places), pairs.ends.take(places)]).ravel()
     return pl.Series(np.maximum.reduceat(np.append(pairs.labels, np.uint32(0)), bounds)[::2])
-
-
-def _count(flags: npt.NDArray[np.bool_], pairs: Pairs) -> Places:
-    return np.add.reduceat(flags, pairs.firsts, dtype=np.int64)
 
 
 def _x_log_x(n: Places) -> Places:
@@ -231,7 +226,7 @@ def _x_log_x(n: Places) -> Places:
     return counts.select(x_log_x(pl.col("n"))).to_series().to_numpy().take(n - 1)
 
 
-def _aligned(frame: pl.DataFrame, pairs: Pairs, wanted: Codes) -> pl.DataFrame:
+def _aligned(frame: pl.DataFrame, pairs: Pairs, wanted: Owners) -> pl.DataFrame:
     """One row per wanted customer, from one row per owner; null where there is none."""
     if np.array_equal(pairs.owners, wanted):
         return frame
