@@ -13,7 +13,7 @@ import polars as pl
 
 from features.asof import AsOf
 from features.frequency import contrast
-from features.goods import Owners, Goods, Known, Pairs, Places, foremost, places_of
+from features.goods import Codes, Goods, Known, Places, changes, places_of
 from features.habits import entropy, x_log_x
 
 RECENT_DAYS = 90
@@ -65,20 +65,16 @@ def baskets(goods: Goods, customers: pl.Series, as_of: AsOf) -> Baskets:
         as_of: the day; later lines are not read.
     """
     wanted, found = customers.to_numpy(), []
-    if goods.customers is not None:
-        found.append(_full_price(_known(goods.customers, as_of), wanted))
-    if goods.products is not None:
-        found.append(_products(goods, _known(goods.products, as_of), wanted))
     shelf = paid = None
+    if goods.customers is not None:
+        found.append(_full_price(Known.of(goods.customers, as_of), wanted))
+    if goods.products is not None:
+        found.append(_products(goods, Known.of(goods.products, as_of), as_of, wanted))
     if goods.categories is not None:
-        known = _known(goods.categories, as_of)
-        first = goods.first_categories.gather(places_of(wanted, goods.categories.owners))
-        found += [
-            _breadth(known, goods.category_names, "category", "categories", wanted),
-            pl.DataFrame({"first_category": goods.category_names.gather(first)}),
-        ]
+        known = Known.of(goods.categories, as_of)
+        found.append(_categories(goods, known, as_of, wanted))
         if "units" in goods.categories.running:
-            shelf, paid = _priced(known.pairs, goods.category_names, wanted)
+            shelf, paid = _priced(known, goods.category_names, wanted)
     return Baskets(pl.concat(found, how="horizontal") if found else pl.DataFrame(), shelf, paid)
 
 
@@ -137,100 +133,116 @@ def narrowing() -> pl.Expr:
     return (spend - breadth).alias(f"narrowing_{RECENT_DAYS}d")
 
 
-def _known(pairs: Pairs, as_of: AsOf) -> Known:
-    return Known.of(pairs, as_of, RECENT_DAYS)
-
-
-def _full_price(known: Known, wanted: Owners) -> pl.DataFrame:
+def _full_price(known: Known, wanted: Codes) -> pl.DataFrame:
     """What part of the spend went to lines without a discount."""
-    sums = pl.DataFrame({name: known.pairs.total(name) for name in ("amount", "full")})
+    sums = pl.DataFrame({name: known.total(name) for name in ("amount", "full")})
     amount = pl.col("amount")
     shares = sums.select(full_price_share=pl.when(amount > 0).then(pl.col("full") / amount))
-    return _aligned(shares, known.pairs, wanted)
+    return _aligned(shares, known, wanted)
 
 
-def _products(goods: Goods, known: Known, wanted: Owners) -> pl.DataFrame:
+def _products(goods: Goods, known: Known, as_of: AsOf, wanted: Codes) -> pl.DataFrame:
     """How many products, how varied, the favourite, and how many of the last ones were new."""
-    share = pl.DataFrame({"new": known.new, "lately": known.recent}).select(
-        pl.when(pl.col("lately") > 0)
-        .then(pl.col("new") / pl.col("lately"))
-        .alias(f"new_product_share_{RECENT_DAYS}d")
+    counted = _counted(known, as_of, goods.label_names)
+    lately = pl.col("now")
+    new_share = pl.when(lately > 0).then(pl.col("new") / lately)
+    measured = counted.select(
+        pl.col("many").cast(pl.Int32).alias("products_bought"),
+        *_breadth("product", "products"),
+        new_share.alias(f"new_product_share_{RECENT_DAYS}d"),
     )
-    breadth = _breadth(known, goods.label_names, "product", "products", wanted, many="products_bought")
-    return breadth.hstack(_aligned(share, known.pairs, wanted))
+    return _aligned(measured, known, wanted)
 
 
-def _breadth(  # noqa: PLR0917 - what is counted, then how it is called
-    known: Known, names: pl.Series, one: str, window: str, wanted: Owners, many: str | None = None
-) -> pl.DataFrame:
-    """Number of values bought over the lifetime and lately, their trend, entropy, and the favourite."""
-    pairs = known.pairs
-    n = pairs.ends - pairs.starts
-    favourite = foremost(pairs, n, "amount")
-    sums = pl.DataFrame(
+def _categories(goods: Goods, known: Known, as_of: AsOf, wanted: Codes) -> pl.DataFrame:
+    """How many categories, how varied, the favourite, and the first one."""
+    counted = _counted(known, as_of, goods.category_names)
+    measured = counted.select(pl.col("many").cast(pl.Int32).alias("categories"), *_breadth("category", "categories"))
+    # It was the first however far back features read.
+    first = goods.first_categories.gather(places_of(wanted, known.pairs.owners))
+    return _aligned(measured, known, wanted).with_columns(first_category=goods.category_names.gather(first))
+
+
+def _counted(known: Known, as_of: AsOf, names: pl.Series) -> pl.DataFrame:
+    """One row per owner: what was bought how often; whatever it is where nothing is known."""
+    on, n = pl.col("ordered_on"), known.lines
+    history, now = as_of.history(on), as_of.last_days(on, RECENT_DAYS)
+    recent = known.within(history & now)
+    before = known.within(history & as_of.last_days(on, RECENT_DAYS, before=RECENT_DAYS))
+    favourite = known.foremost(n)
+    return pl.DataFrame(
         {
-            "many": pairs.sizes,
-            "now": known.recent,
-            "before": known.before,
-            "lines": np.add.reduceat(n, pairs.firsts),
-            "logs": np.add.reduceat(_x_log_x(n), pairs.firsts),
+            "many": known.owned((n > 0).astype(np.int32)),
+            "now": known.per_owner(recent),
+            "before": known.per_owner(before),
+            "new": known.per_owner(known.first_within(now, recent)),
+            "lines": known.owned(n),
+            "logs": _logs(known),
             "most": n.take(favourite),
-            "favourite": names.gather(_called(pairs, favourite)),
+            "favourite": names.gather(_called(known, favourite)),
         }
     )
+
+
+def _breadth(one: str, window: str) -> list[pl.Expr]:
+    """Number of values bought lately, their trend, entropy, and the favourite; over `_counted`."""
     now, before, lines = (pl.col(name) for name in ("now", "before", "lines"))
     trend = contrast(now.cast(pl.Float64), before.cast(pl.Float64))
-    measured = sums.select(
-        pl.col("many").cast(pl.Int32).alias(many or window),
+    return [
         now.cast(pl.Int32).alias(f"{window}_{RECENT_DAYS}d"),
         trend.alias(f"{window}_trend_{RECENT_DAYS}d"),
         entropy(pl.col("logs"), lines).alias(f"{one}_entropy"),
         (pl.col("most") / lines).alias(f"favourite_{one}_share"),
         pl.col("favourite").alias(f"favourite_{one}"),
-    )
-    return _aligned(measured, pairs, wanted)
+    ]
 
 
-def _priced(pairs: Pairs, names: pl.Series, wanted: Owners) -> tuple[pl.DataFrame, Paid]:
+def _logs(known: Known) -> Places:
+    """Sum of n log n over each owner's pairs. It is nothing for one line, and looked up for the rest."""
+    several = np.flatnonzero(known.lines > 1)
+    n = known.lines.take(several)
+    table = pl.DataFrame({"n": np.arange(2, n.max(initial=1) + 1)}).select(x_log_x(pl.col("n"))).to_series()
+    owners = known.pairs.owner_of.take(several)
+    firsts = changes(owners)
+    logs = np.zeros(len(known.pairs.owners), np.int64)
+    logs[owners.take(firsts)] = np.add.reduceat(table.to_numpy().take(n - 2), firsts)
+    return logs
+
+
+def _called(known: Known, places: Places) -> pl.Series:
+    """The code of each of these pairs, or the greatest label on its lines, where lines have labels."""
+    labels = known.pairs.labels
+    if labels is None:
+        return pl.Series(known.pairs.codes.take(places))
+    starts = known.starts.take(places)
+    # Every other stretch lies between two of the pairs.
+    bounds = np.column_stack([starts, starts + known.lines.take(places)]).ravel()
+    return pl.Series(np.maximum.reduceat(np.append(labels, np.uint32(0)), bounds)[::2])
+
+
+def _priced(known: Known, names: pl.Series, wanted: Codes) -> tuple[pl.DataFrame, Paid]:
     """What everyone paid for how much of each category, and what the wanted ones did."""
-    priced, units = pairs.total("priced"), pairs.total("units")
+    pairs, priced, units = known.pairs, known.total("priced"), known.total("units")
     counted = pl.DataFrame({"code": pairs.codes, "priced": priced, "units": units}).filter(
         pl.col("units") > 0
     )
     shelf = counted.group_by("code").sum().sort("code")
     named = shelf.select(names.gather(shelf["code"]).alias("category"), "priced", "units")
     row = places_of(pairs.owners, wanted)
-    asked = np.repeat(row.is_not_null().to_numpy(), pairs.sizes) & (units > 0)
-    sizes = np.add.reduceat(asked, pairs.firsts, dtype=np.int64)
+    asked = row.is_not_null().to_numpy().take(pairs.owner_of) & (units > 0)
     return named, Paid(
-        priced=_placed(np.add.reduceat(np.where(asked, priced, 0), pairs.firsts), row, len(wanted)),
-        sizes=_small(_placed(sizes, row, len(wanted))),
+        priced=_placed(known.owned(priced), row, len(wanted)),
+        sizes=_small(_placed(known.owned(asked.astype(np.int64)), row, len(wanted))),
         categories=_small(pairs.codes[asked]),
         units=_small(units[asked]),
         names=names,
     )
 
 
-def _called(pairs: Pairs, places: Places) -> pl.Series:
-    """The code of each of these pairs, or the greatest label on its lines, where lines have labels."""
-    if pairs.labels is None:
-        return pl.Series(pairs.codes.take(places))
-    # Every other stretch lies between two of the pairs.
-    bounds = np.column_stack([pairs.starts.take(places), pairs.ends.take(places)]).ravel()
-    return pl.Series(np.maximum.reduceat(np.append(pairs.labels, np.uint32(0)), bounds)[::2])
-
-
-def _x_log_x(n: Places) -> Places:
-    """Looked up: there are far more pairs than numbers of lines."""
-    counts = pl.DataFrame({"n": np.arange(1, n.max(initial=0) + 1)})
-    return counts.select(x_log_x(pl.col("n"))).to_series().to_numpy().take(n - 1)
-
-
-def _aligned(frame: pl.DataFrame, pairs: Pairs, wanted: Owners) -> pl.DataFrame:
-    """One row per wanted customer, from one row per owner; null where there is none."""
-    if np.array_equal(pairs.owners, wanted):
-        return frame
-    return frame.select(pl.all().gather(places_of(wanted, pairs.owners)))
+def _aligned(frame: pl.DataFrame, known: Known, wanted: Codes) -> pl.DataFrame:
+    """One row per wanted customer, from one row per owner; null where nothing is known."""
+    lines = known.owned(known.lines)
+    return frame.select(pl.all().gather(places_of(wanted, known.pairs.owners, lines > 0)))
 
 
 def _placed(values: Places, row: pl.Series, count: int) -> Places:

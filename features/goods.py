@@ -16,7 +16,10 @@ import polars as pl
 from features.asof import AsOf
 
 Places = npt.NDArray[np.int64]
-Owners = npt.NDArray[np.uint32]
+Numbers = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.bool_]
+# Customers, and places among sorted names.
+Codes = npt.NDArray[np.uint32]
 
 # Units are summed as integers of so many parts.
 _UNIT_PARTS = 2**10
@@ -33,24 +36,22 @@ class Pairs:
         firsts: the first pair of each owner.
         owner_of: of each pair, the place of its owner.
         codes: the value of each pair, ascending for each owner.
-        starts: where each pair's lines begin.
-        ends: where they end.
+        bounds: where the lines of each pair begin, and where the last pair's end.
         pair_of: of each line, the place of its pair.
-        days: of each line.
+        days: of each line, `ordered_on`.
         running: of each summed column, the sum of all lines before each place; one longer than the lines.
         labels: of each line, its place in `Goods.label_names`; None where values name themselves.
     """
 
-    owners: Owners
+    owners: Codes
     firsts: Places
-    owner_of: npt.NDArray[np.int32]
-    codes: npt.NDArray[np.uint32]
-    starts: Places
-    ends: Places
-    pair_of: npt.NDArray[np.int32]
+    owner_of: Numbers
+    codes: Codes
+    bounds: Places
+    pair_of: Numbers
     days: pl.Series
     running: Mapping[str, Places]
-    labels: npt.NDArray[np.uint32] | None
+    labels: Codes | None
 
     @classmethod
     def of(cls, lines: pl.DataFrame, *sums: str) -> Self:
@@ -62,18 +63,18 @@ class Pairs:
                 whose code is null are left out.
             sums: Int64 columns without null.
         """
-        order = None
-        if "code" in lines.columns:
-            lines = lines.filter(pl.col("code").is_not_null()) if lines["code"].null_count() else lines
+        coded = "code" in lines.columns
+        if coded and lines["code"].null_count():
+            lines = lines.filter(pl.col("code").is_not_null())
         keys = lines["customer"].to_numpy().astype(np.int64)
         keys <<= _CODE_BITS
-        if "code" in lines.columns:
+        order = None
+        if coded:
             keys |= lines["code"].to_numpy()
             # Customers lie in order already, and days stay in order: most of the sort is done.
             order = np.argsort(keys, kind="stable")
             keys = keys.take(order)
         starts = changes(keys)
-        bounds = np.append(starts, len(keys))
         pairs = keys.take(starts)
         codes = pairs.astype(np.uint32)
         pairs >>= _CODE_BITS
@@ -83,70 +84,79 @@ class Pairs:
             firsts=firsts,
             owner_of=_numbers(firsts, len(pairs)),
             codes=codes,
-            starts=bounds[:-1],
-            ends=bounds[1:],
+            bounds=np.append(starts, len(keys)),
             pair_of=_numbers(starts, len(keys)),
             days=pl.Series("ordered_on", _taken(lines["ordered_on"].to_physical(), order)).cast(pl.Date),
             running={name: _running(_taken(lines[name], order)) for name in sums},
             labels=_taken(lines["label"], order) if "label" in lines.columns else None,
         )
 
-    @property
-    def sizes(self) -> Places:
-        """Pairs of each owner."""
-        return np.diff(self.firsts, append=len(self.starts))
-
-    def total(self, name: str, places: Places | slice = slice(None)) -> Places:
-        """Sums of a column over the lines of each pair, or of those at the places."""
-        running = self.running[name]
-        sums = running.take(self.ends[places])
-        sums -= running.take(self.starts[places])
-        return sums
-
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Pairs as they were known at some day: only those with a line by then, and only these lines.
+    """What was known of pairs at some day.
 
     Attributes:
-        pairs: with the places of the known lines.
-        recent: number of each owner's pairs with a line in the window.
-        before: the same in the window before.
-        new: number of those whose first line lies in the window.
+        pairs: all there ever were.
+        starts: where each pair's known lines begin.
+        lines: how many there are, maybe none.
     """
 
     pairs: Pairs
-    recent: Places
-    before: Places
-    new: Places
+    starts: Places
+    lines: Places
 
     @classmethod
-    def of(cls, pairs: Pairs, as_of: AsOf, days: int) -> Self:
-        """Cut each pair to what was known.
+    def of(cls, pairs: Pairs, as_of: AsOf) -> Self:
+        """Cut each pair to the lines that features may read at a day."""
+        history, known = as_of.history(_DAY), as_of.known(_DAY)
+        found = pairs.days.to_frame().select(unknown=~history, stale=known & ~history)
+        starts, lines = pairs.bounds[:-1], np.diff(pairs.bounds)
+        if found["unknown"].any():
+            lines = lines - _counts(found["unknown"], pairs.pair_of, len(lines))
+        if found["stale"].any():
+            starts = starts + _counts(found["stale"], pairs.pair_of, len(lines))
+        return cls(pairs, starts, lines)
+
+    def within(self, window: pl.Expr) -> Numbers:
+        """Pairs with a line in a window, ascending.
 
         Args:
-            pairs: all there ever were.
-            as_of: the day; lines that features may not read then are left out.
-            days: length of the window in which things are recent.
+            window: over `ordered_on`; no line in it is unknown.
         """
-        known = as_of.history(_DAY)
-        marks = pairs.days.to_frame().select(
-            known=known,
-            stale=as_of.known(_DAY) & ~known,
-            recent=known & as_of.last_days(_DAY, days),
-            before=known & as_of.last_days(_DAY, days, before=days),
+        lines = self.pairs.days.to_frame().select(window.arg_true()).to_series().to_numpy()
+        pairs = self.pairs.pair_of.take(lines)
+        return pairs.take(changes(pairs))
+
+    def first_within(self, window: pl.Expr, pairs: Numbers) -> Numbers:
+        """Those of some pairs whose first known line lies in a window."""
+        firsts = self.pairs.days.gather(self.starts.take(pairs))
+        return pairs[firsts.to_frame().select(window).to_series().to_numpy()]
+
+    def per_owner(self, pairs: Numbers) -> Places:
+        """How many of some pairs each owner has."""
+        return np.bincount(self.pairs.owner_of.take(pairs), minlength=len(self.pairs.owners))
+
+    def owned(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Sums of a value of all pairs over each owner's."""
+        return np.add.reduceat(values, self.pairs.firsts)
+
+    def total(self, name: str, pairs: Places | None = None) -> Places:
+        """Sums of a column over the known lines of each pair, or of some."""
+        starts, lines = (
+            (self.starts, self.lines) if pairs is None else (self.starts[pairs], self.lines[pairs])
         )
-        flags = {mark.name: mark.to_numpy() for mark in marks}
-        starts, lines = pairs.starts, pairs.ends - pairs.starts
-        if not flags["known"].all():
-            lines = _counts(pairs.pair_of, flags["known"], len(starts))
-        if flags["stale"].any():
-            starts = starts + _counts(pairs.pair_of, flags["stale"], len(starts))
-        recent, before = (_distinct(pairs.pair_of[flags[name]]) for name in ("recent", "before"))
-        new = recent[flags["recent"].take(starts.take(recent))]
-        some = np.logical_or.reduceat(lines > 0, pairs.firsts)
-        owned = (_counts(pairs.owner_of, places, len(some))[some] for places in (recent, before, new))
-        return cls(_only(pairs, starts, lines), *owned)
+        running = self.pairs.running[name]
+        sums = running.take(starts + lines)
+        sums -= running.take(starts)
+        return sums
+
+    def foremost(self, measure: Places) -> Places:
+        """Each owner's pair with the greatest measure; of equals the greatest amount, then the first by code."""
+        owner_of = self.pairs.owner_of
+        best = np.flatnonzero(_tops(measure, self.pairs.firsts))
+        best = best[_tops(self.total("amount", best), changes(owner_of.take(best)))]
+        return best.take(changes(owner_of.take(best)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,46 +192,34 @@ def goods(lines: pl.DataFrame, columns: frozenset[str]) -> Goods:
     product, category = (
         _coded(lines[name]) if name in columns else None for name in ("product_id", "category")
     )
-    label = product if product is None else _labelled(lines) or product
+    label = _labelled(lines) if product is not None else None
     categories = None if category is None else _categories(lines, category.codes, columns)
     return Goods(
         customers=_customers(lines) if "discount_amount" in columns else None,
         products=None if product is None else _products(lines, product, label),
         categories=categories,
         first_categories=_first_categories(lines, category, categories),
-        label_names=_names(label),
+        label_names=_names(label or product),
         category_names=_names(category),
     )
 
 
-def foremost(pairs: Pairs, *measures: str | Places) -> Places:
-    """For each owner, the pair that is the greatest in each measure in turn; of equals, the first by code.
-
-    Args:
-        pairs: with `running` sums.
-        measures: a value per pair, or the name of a sum.
-    """
-    places, sizes = np.arange(len(pairs.starts)), pairs.sizes
-    for measure in measures:
-        values = pairs.total(measure, places) if isinstance(measure, str) else measure.take(places)
-        firsts = np.cumsum(sizes) - sizes
-        left = values == np.repeat(np.maximum.reduceat(values, firsts), sizes)
-        sizes = np.add.reduceat(left, firsts, dtype=np.int64)
-        places = places[left]
-    return places.take(np.cumsum(sizes) - sizes)
-
-
-def places_of(wanted: Owners, among: Owners) -> pl.Series:
-    """Where each wanted customer lies among others: UInt32, null where they do not."""
+def places_of(wanted: Codes, among: Codes, some: Flags | None = None) -> pl.Series:
+    """Where each wanted customer lies among others, or among some of these: UInt32, null where they do not."""
     places = np.full(max(wanted.max(initial=0), among.max(initial=0)) + 1, -1, np.int32)
-    places[among] = np.arange(len(among))
+    if some is None:
+        places[among] = np.arange(len(among))
+    else:
+        places[among[some]] = np.flatnonzero(some)
     found = pl.Series(places.take(wanted))
     return found.set(found < 0, None).cast(pl.UInt32)
 
 
 def changes(keys: npt.NDArray[Any]) -> Places:
     """Places where a run of equal keys begins."""
-    return np.flatnonzero(np.append(np.ones(min(len(keys), 1), np.bool_), keys[1:] != keys[:-1]))
+    begins = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=begins[1:])
+    return np.flatnonzero(begins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +231,15 @@ class _Coded:
 
 
 def _coded(texts: pl.Series) -> _Coded:
-    names = texts.unique().drop_nulls().cast(pl.String).sort()
-    return _Coded(texts.cast(pl.Enum(names)).to_physical().cast(pl.UInt32), names)
+    # Categories of their own are numbered from zero on, in the order in which they come.
+    numbers = texts.cast(pl.Categorical(pl.Categories.random())).to_physical()
+    known = numbers.is_not_null().arg_true() if numbers.null_count() else pl.arange(len(texts), eager=True)
+    examples = np.zeros((numbers.max() or 0) + 1 if len(known) else 0, np.int64)
+    examples[numbers.drop_nulls().to_numpy()] = known.to_numpy()
+    names = texts.gather(examples)
+    order = names.arg_sort()
+    codes = pl.Series(np.argsort(order.to_numpy()).astype(np.uint32))
+    return _Coded(codes.gather(numbers), names.gather(order))
 
 
 def _labelled(lines: pl.DataFrame) -> _Coded | None:
@@ -257,7 +262,7 @@ def _customers(lines: pl.DataFrame) -> Pairs:
 
 
 def _products(lines: pl.DataFrame, product: _Coded, label: _Coded | None) -> Pairs:
-    labels = {} if label is None or label is product else {"label": label.codes}
+    labels = {} if label is None else {"label": label.codes}
     sold = lines.select("customer", "ordered_on", amount="net_amount", code=product.codes, **labels)
     return Pairs.of(sold, "amount")
 
@@ -289,11 +294,12 @@ def _first_categories(lines: pl.DataFrame, category: _Coded | None, categories: 
     at_first = pl.Series(days == np.repeat(days.take(starts), np.diff(starts, append=len(days))))
     sold = lines.select("customer", "ordered_on", amount="net_amount", code=category.codes).filter(at_first)
     pairs = Pairs.of(sold, "amount")
-    codes = pl.Series(pairs.codes.take(foremost(pairs, "amount")))
+    bought = Known(pairs, pairs.bounds[:-1], np.diff(pairs.bounds))
+    codes = pl.Series(pairs.codes.take(bought.foremost(bought.total("amount"))))
     return codes.gather(places_of(categories.owners, pairs.owners))
 
 
-def _numbers(firsts: Places, count: int) -> npt.NDArray[np.int32]:
+def _numbers(firsts: Places, count: int) -> Numbers:
     """The number of each one's run."""
     return np.repeat(np.arange(len(firsts), dtype=np.int32), np.diff(firsts, append=count))
 
@@ -309,28 +315,12 @@ def _running(values: Places) -> Places:
     return sums
 
 
-def _counts(run_of: npt.NDArray[np.int32], which: npt.NDArray[Any], count: int) -> Places:
-    """How many of those in each run are meant: by flags or by places."""
-    return np.bincount(run_of[which], minlength=count)
+def _counts(which: pl.Series, run_of: Numbers, count: int) -> Places:
+    """How many of each run's are marked."""
+    return np.bincount(run_of.take(which.arg_true().to_numpy()), minlength=count)
 
 
-def _distinct(ascending: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    return ascending.take(changes(ascending))
-
-
-def _only(pairs: Pairs, starts: Places, lines: Places) -> Pairs:
-    """The pairs that have lines, each with so many of them from `starts` on."""
-    ends, kept = starts + lines, lines > 0
-    if kept.all():
-        return replace(pairs, starts=starts, ends=ends)
-    sizes = np.add.reduceat(kept, pairs.firsts, dtype=np.int64)
-    left = sizes[sizes > 0]
-    return replace(
-        pairs,
-        owners=pairs.owners[sizes > 0],
-        firsts=np.cumsum(left) - left,
-        owner_of=np.repeat(np.arange(len(left), dtype=np.int32), left),
-        codes=pairs.codes[kept],
-        starts=starts[kept],
-        ends=ends[kept],
-    )
+def _tops(values: Places, firsts: Places) -> Flags:
+    """Which values are the greatest of their run."""
+    tops = np.maximum.reduceat(values, firsts)
+    return values == np.repeat(tops, np.diff(firsts, append=len(values)))
