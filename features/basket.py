@@ -13,7 +13,7 @@ import polars as pl
 
 from features.asof import AsOf
 from features.frequency import contrast
-from features.goods import Codes, Goods, Known, Places, changes, places_of
+from features.goods import Codes, Flags, Goods, Known, Pairs, Places, changes, places_of
 from features.habits import entropy, x_log_x
 
 RECENT_DAYS = 90
@@ -46,8 +46,8 @@ class Baskets:
 
     Attributes:
         features: one row per customer that was asked for, in that order; null where no such line is known.
-        shelf: category, priced (amount) and units (in parts) of everyone's lines with units, sorted; None where
-            the shop does not know categories or units.
+        shelf: category, priced (amount) and units (in parts) of everyone's lines with units, sorted; None
+            where the shop does not know categories or units.
         paid: for `price_level`, one entry per customer that was asked for; None as above.
     """
 
@@ -75,7 +75,8 @@ def baskets(goods: Goods, customers: pl.Series, as_of: AsOf) -> Baskets:
         found.append(_categories(goods, known, as_of, wanted))
         if "units" in goods.categories.running:
             shelf, paid = _priced(known, goods.category_names, wanted)
-    return Baskets(pl.concat(found, how="horizontal") if found else pl.DataFrame(), shelf, paid)
+    features = pl.concat([pl.DataFrame(height=len(wanted)), *found], how="horizontal")
+    return Baskets(features, shelf, paid)
 
 
 def shelf_prices(shelf: pl.DataFrame) -> pl.DataFrame:
@@ -138,7 +139,7 @@ def _full_price(known: Known, wanted: Codes) -> pl.DataFrame:
     sums = pl.DataFrame({name: known.total(name) for name in ("amount", "full")})
     amount = pl.col("amount")
     shares = sums.select(full_price_share=pl.when(amount > 0).then(pl.col("full") / amount))
-    return _aligned(shares, known, wanted)
+    return _aligned(shares, known.pairs, known.lines > 0, wanted)
 
 
 def _products(goods: Goods, known: Known, as_of: AsOf, wanted: Codes) -> pl.DataFrame:
@@ -151,16 +152,19 @@ def _products(goods: Goods, known: Known, as_of: AsOf, wanted: Codes) -> pl.Data
         *_breadth("product", "products"),
         new_share.alias(f"new_product_share_{RECENT_DAYS}d"),
     )
-    return _aligned(measured, known, wanted)
+    return _aligned(measured, known.pairs, counted["lines"].to_numpy() > 0, wanted)
 
 
 def _categories(goods: Goods, known: Known, as_of: AsOf, wanted: Codes) -> pl.DataFrame:
     """How many categories, how varied, the favourite, and the first one."""
     counted = _counted(known, as_of, goods.category_names)
-    measured = counted.select(pl.col("many").cast(pl.Int32).alias("categories"), *_breadth("category", "categories"))
+    measured = counted.select(
+        pl.col("many").cast(pl.Int32).alias("categories"), *_breadth("category", "categories")
+    )
     # It was the first however far back features read.
     first = goods.first_categories.gather(places_of(wanted, known.pairs.owners))
-    return _aligned(measured, known, wanted).with_columns(first_category=goods.category_names.gather(first))
+    aligned = _aligned(measured, known.pairs, counted["lines"].to_numpy() > 0, wanted)
+    return aligned.with_columns(first_category=goods.category_names.gather(first))
 
 
 def _counted(known: Known, as_of: AsOf, names: pl.Series) -> pl.DataFrame:
@@ -239,10 +243,9 @@ def _priced(known: Known, names: pl.Series, wanted: Codes) -> tuple[pl.DataFrame
     )
 
 
-def _aligned(frame: pl.DataFrame, known: Known, wanted: Codes) -> pl.DataFrame:
+def _aligned(frame: pl.DataFrame, pairs: Pairs, known: Flags, wanted: Codes) -> pl.DataFrame:
     """One row per wanted customer, from one row per owner; null where nothing is known."""
-    lines = known.owned(known.lines)
-    return frame.select(pl.all().gather(places_of(wanted, known.pairs.owners, lines > 0)))
+    return frame.select(pl.all().gather(places_of(wanted, pairs.owners, known)))
 
 
 def _placed(values: Places, row: pl.Series, count: int) -> Places:

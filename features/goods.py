@@ -58,9 +58,9 @@ class Pairs:
         """Sort lines by customer, code and day.
 
         Args:
-            lines: sorted by customer and day; customer, ordered_on and the columns to be summed; `code` (UInt32),
-                without which all lines of a customer are one pair; `label` (UInt32) where values have one. Lines
-                whose code is null are left out.
+            lines: sorted by customer and day; customer, ordered_on and the columns to be summed; `code`
+                (UInt32), without which all lines of a customer are one pair; `label` (UInt32) where values
+                have one. Lines whose code is null are left out.
             sums: Int64 columns without null.
         """
         coded = "code" in lines.columns
@@ -113,9 +113,9 @@ class Known:
         found = pairs.days.to_frame().select(unknown=~history, stale=known & ~history)
         starts, lines = pairs.bounds[:-1], np.diff(pairs.bounds)
         if found["unknown"].any():
-            lines = lines - _counts(found["unknown"], pairs.pair_of, len(lines))
+            lines = lines - _counts(found["unknown"], starts)
         if found["stale"].any():
-            starts = starts + _counts(found["stale"], pairs.pair_of, len(lines))
+            starts = starts + _counts(found["stale"], starts)
         return cls(pairs, starts, lines)
 
     def within(self, window: pl.Expr) -> Numbers:
@@ -131,7 +131,7 @@ class Known:
     def first_within(self, window: pl.Expr, pairs: Numbers) -> Numbers:
         """Those of some pairs whose first known line lies in a window."""
         firsts = self.pairs.days.gather(self.starts.take(pairs))
-        return pairs[firsts.to_frame().select(window).to_series().to_numpy()]
+        return pairs.compress(firsts.to_frame().select(window).to_series().to_numpy())
 
     def per_owner(self, pairs: Numbers) -> Places:
         """How many of some pairs each owner has."""
@@ -143,16 +143,15 @@ class Known:
 
     def total(self, name: str, pairs: Places | None = None) -> Places:
         """Sums of a column over the known lines of each pair, or of some."""
-        starts, lines = (
-            (self.starts, self.lines) if pairs is None else (self.starts[pairs], self.lines[pairs])
-        )
+        starts = self.starts if pairs is None else self.starts.take(pairs)
+        ends = starts + (self.lines if pairs is None else self.lines.take(pairs))
         running = self.pairs.running[name]
-        sums = running.take(starts + lines)
+        sums = running.take(ends)
         sums -= running.take(starts)
         return sums
 
     def foremost(self, measure: Places) -> Places:
-        """Each owner's pair with the greatest measure; of equals the greatest amount, then the first by code."""
+        """Each owner's pair with the greatest measure; of equals the greatest amount, then the least code."""
         owner_of = self.pairs.owner_of
         best = np.flatnonzero(_tops(measure, self.pairs.firsts))
         best = best[_tops(self.total("amount", best), changes(owner_of.take(best)))]
@@ -185,8 +184,8 @@ def goods(lines: pl.DataFrame, columns: frozenset[str]) -> Goods:
     """Prepare the sale lines of some customers.
 
     Args:
-        lines: sorted by customer and time; customer (UInt32), ordered_on, net_amount (minor units, no null) and,
-            where the shop has them, product_id, product_name, category, discount_amount and quantity.
+        lines: sorted by customer and time; customer (UInt32), ordered_on, net_amount (minor units, no null)
+            and, where the shop has them, product_id, product_name, category, discount_amount and quantity.
         columns: canonical transaction columns that the shop has; no other is read, but names of products are.
     """
     product, category = (
@@ -205,7 +204,7 @@ def goods(lines: pl.DataFrame, columns: frozenset[str]) -> Goods:
 
 
 def places_of(wanted: Codes, among: Codes, some: Flags | None = None) -> pl.Series:
-    """Where each wanted customer lies among others, or among some of these: UInt32, null where they do not."""
+    """Where each wanted customer lies among others, or among some of them: UInt32, null for who does not."""
     places = np.full(max(wanted.max(initial=0), among.max(initial=0)) + 1, -1, np.int32)
     if some is None:
         places[among] = np.arange(len(among))
@@ -234,8 +233,9 @@ def _coded(texts: pl.Series) -> _Coded:
     # Categories of their own are numbered from zero on, in the order in which they come.
     numbers = texts.cast(pl.Categorical(pl.Categories.random())).to_physical()
     known = numbers.is_not_null().arg_true() if numbers.null_count() else pl.arange(len(texts), eager=True)
-    examples = np.zeros((numbers.max() or 0) + 1 if len(known) else 0, np.int64)
-    examples[numbers.drop_nulls().to_numpy()] = known.to_numpy()
+    used = numbers.drop_nulls().to_numpy()
+    examples = np.zeros(int(used.max()) + 1 if len(used) else 0, np.int64)
+    examples[used] = known.to_numpy()
     names = texts.gather(examples)
     order = names.arg_sort()
     codes = pl.Series(np.argsort(order.to_numpy()).astype(np.uint32))
@@ -315,12 +315,13 @@ def _running(values: Places) -> Places:
     return sums
 
 
-def _counts(which: pl.Series, run_of: Numbers, count: int) -> Places:
+def _counts(which: pl.Series, firsts: Places) -> Places:
     """How many of each run's are marked."""
-    return np.bincount(run_of.take(which.arg_true().to_numpy()), minlength=count)
+    return np.add.reduceat(which.to_numpy().view(np.int8), firsts, dtype=np.int64)
 
 
 def _tops(values: Places, firsts: Places) -> Flags:
     """Which values are the greatest of their run."""
     tops = np.maximum.reduceat(values, firsts)
-    return values == np.repeat(tops, np.diff(firsts, append=len(values)))
+    top: Flags = values == np.repeat(tops, np.diff(firsts, append=len(values)))
+    return top
