@@ -8,10 +8,12 @@ are. Nothing of the outcome window that the as_of itself asks about is seen.
 from collections.abc import Mapping
 from datetime import timedelta
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from features.asof import AsOf
-from features.orders import net_by, purchases
+from features.orders import net_by
 
 # The shop's rate counts as much as so many people.
 WEIGHT = 50.0
@@ -21,50 +23,95 @@ GROUPS: Mapping[str, str] = {
     "channel": "acquisition_channel",
     "category": "favourite_category",
 }
-SHOP_RATE = "shop_return_rate"
+# The shop is a group too, of one value.
+SHOP, WHOLE = "shop", ""
+SHOP_RATE = f"{SHOP}_return_rate"
+# What is counted, `back` and `seen`, is counted by these.
+KEYS = ("group", "value")
 
 
-def outcomes(orders: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
-    """Per customer of the last complete window: whether they returned, as it was known at the as_of.
+def count(orders: pl.DataFrame, people: pl.DataFrame, as_of: AsOf) -> pl.DataFrame:
+    """How many people of each group bought by the last complete window, and how many of them within it.
 
     Args:
-        orders: see `features.orders.orders`.
+        orders: customer, ordered_on, net_amount and cancelled_on of everyone.
+        people: customer, and the columns of `GROUPS` that the shop has.
         as_of: the day at which the window ends.
-    """
-    earlier = as_of.at(as_of.day - timedelta(days=as_of.gap_days + as_of.horizon_days))
-    bought = net_by(as_of.known(pl.col("cancelled_on"))) & earlier.outcome(pl.col("ordered_on"))
-    back = orders.filter(bought).select("customer_id", back=pl.lit(value=True)).unique()
-    people = purchases(orders, earlier).select("customer_id").unique()
-    return people.join(back, on="customer_id", how="left").select(
-        "customer_id", pl.col("back").fill_null(value=False)
-    )
-
-
-def rates(people: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
-    """Add `<group>_return_rate` for each group whose column is there, and the shop's.
-
-    Args:
-        people: customer_id and the columns of `GROUPS` that the shop has.
-        outcomes: from `outcomes`.
 
     Returns:
-        customer_id and the rates; null where nobody had bought by then.
+        `KEYS`, and Int64 `seen` and `back`; sorted. The shop's row counts people that are not asked for too.
     """
-    shop = outcomes["back"].mean() if outcomes.height else None
-    judged = people.join(outcomes, on="customer_id", how="left")
-    columns = {name: column for name, column in GROUPS.items() if column in people.columns}
-    return (
+    seen, back = outcomes(orders, as_of)
+    who = people["customer"].to_numpy()
+    judged = people.select(
+        *_present(people).values(), seen=pl.Series(seen.take(who)), back=pl.Series(back.take(who))
+    )
+    groups = [
         judged.lazy()
-        .select(
-            "customer_id",
-            pl.lit(shop, pl.Float64).alias(SHOP_RATE),
-            *(_shrunk(column, shop).alias(f"{name}_return_rate") for name, column in columns.items()),
-        )
-        .collect()
+        .filter(pl.col(column).is_not_null())
+        .group_by(value=pl.col(column).cast(pl.String))
+        .agg(pl.col("seen", "back").sum())
+        .select(pl.lit(name).alias("group"), "value", pl.col("seen", "back").cast(pl.Int64))
+        for name, column in _present(people).items()
+    ]
+    whole = {"group": SHOP, "value": WHOLE, "seen": int(seen.sum()), "back": int(back.sum())}
+    return pl.concat([pl.LazyFrame([whole]), *groups]).sort(KEYS).collect()
+
+
+def outcomes(orders: pl.DataFrame, as_of: AsOf) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Who had bought by the last complete window, and who of them bought within it, as known at the as_of.
+
+    Args:
+        orders: see `count`.
+        as_of: the day at which the window ends.
+
+    Returns:
+        Two arrays in which a customer's number is the place.
+    """
+    earlier = as_of.at(as_of.day - timedelta(days=as_of.gap_days + as_of.horizon_days))
+    on, cancelled_on = pl.col("ordered_on"), pl.col("cancelled_on")
+    marks = orders.select(
+        "customer",
+        seen=earlier.history(on) & net_by(earlier.known(cancelled_on)),
+        back=earlier.outcome(on) & net_by(as_of.known(cancelled_on)),
+    )
+    customers = marks["customer"].to_numpy()
+    seen, back = (np.zeros(int(customers.max(initial=0)) + 1, np.bool_) for _ in range(2))
+    seen[customers[marks["seen"].to_numpy()]] = True
+    back[customers[marks["back"].to_numpy()]] = True
+    return seen, back & seen
+
+
+def rates(people: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
+    """`<group>_return_rate` for each group whose column is there, and the shop's.
+
+    Args:
+        people: see `count`.
+        counts: of all parts of the shop, added up by `KEYS`.
+
+    Returns:
+        One row per row of `people`, in that order; null where nobody had bought by then.
+    """
+    seen, back = counts.filter(pl.col("group") == SHOP).select("seen", "back").row(0)
+    shop = back / seen if seen else None
+    shrunk = counts.select(
+        *KEYS, rate=(pl.col("back") + pl.lit(shop, pl.Float64) * WEIGHT) / (pl.col("seen") + WEIGHT)
+    )
+    return people.select(
+        pl.lit(shop, pl.Float64).alias(SHOP_RATE),
+        *(_rate(name, column, shrunk) for name, column in _present(people).items()),
     )
 
 
-def _shrunk(column: str, shop: object) -> pl.Expr:
-    back, seen = pl.col("back").sum().over(column), pl.col("back").count().over(column)
-    whole = pl.lit(shop, pl.Float64)
-    return pl.when(pl.col(column).is_not_null()).then((back + WEIGHT * whole) / (seen + WEIGHT))
+def _present(people: pl.DataFrame) -> dict[str, str]:
+    return {name: column for name, column in GROUPS.items() if column in people.columns}
+
+
+def _rate(group: str, column: str, rates: pl.DataFrame) -> pl.Expr:
+    mine = rates.filter(pl.col("group") == group)
+    rate = (
+        pl.col(column)
+        .cast(pl.String)
+        .replace_strict(mine["value"], mine["rate"], default=None, return_dtype=pl.Float64)
+    )
+    return rate.alias(f"{group}_return_rate")
