@@ -53,7 +53,7 @@ ORDERS = pl.DataFrame(
 
 
 def check(gate, suite, frame=ORDERS, *, personal=frozenset(), key=KEY, **more):
-    counts = frame.select(count_broken(suite, frame.columns)).row(0, named=True)
+    counts = count_broken(suite, frame)
     return gate.check_rows(
         suite, frame, counts, frame.height, key, personal, label="orders of tonight", **more
     )
@@ -72,7 +72,7 @@ def test_the_first_broken_rule_names_the_row_and_kept_rules_do_not():
     )
     named = ORDERS.select(first_broken_rule(suite, ORDERS.columns)).to_series().to_list()
     assert named == [None, "amount_low", None, "amount_low"]
-    counts = ORDERS.select(count_broken(suite, ORDERS.columns)).row(0, named=True)
+    counts = count_broken(suite, ORDERS)
     assert counts == {"amount_low": 2, "customer_id_null": 1, "source_file_null": 0, BROKEN_ROWS: 2}
 
 
