@@ -116,6 +116,27 @@ def test_counts_of_chunks_add_up_and_every_row_is_either_accepted_or_set_aside(r
     assert accepted + chunked.counts.get(BROKEN_ROWS, 0) + sum(chunked.faults.values()) == frame.height
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.none() | st.text("aé語\U0001f600", max_size=5), max_size=6),
+    st.none() | st.integers(0, 4),
+    st.none() | st.integers(4, 9),
+    st.booleans(),
+    st.booleans(),
+)
+def test_lengths_that_a_cheap_look_settles_are_counted_as_if_all_were_measured(
+    texts, least, most, above, below
+):
+    if least is most is None:
+        least = 1
+    rule = {"id": "length", "expectation": "expect_column_value_lengths_to_be_between", "column": "text"}
+    bounds = {"min_value": least, "max_value": most, "strict_min": above, "strict_max": below}
+    suite = suite_of(rule | bounds)
+    frame = pl.DataFrame({"text": texts}, schema={"text": pl.String})
+    expected = frame.select(suite.rules[0].broken().sum()).item()
+    assert count_broken(suite, frame) == {"length": expected, BROKEN_ROWS: 0}
+
+
 def test_a_tally_keeps_some_rows_of_every_broken_rule_even_where_the_sample_has_none():
     suite = suite_of(at_least_zero("amount"))
     tally = Tally(suite, sample_rows=4, keys_shown=2)
