@@ -53,7 +53,7 @@ ORDERS = pl.DataFrame(
 
 
 def check(gate, suite, frame=ORDERS, *, personal=frozenset(), key=KEY, **more):
-    counts = frame.select(count_broken(suite, frame.columns)).row(0, named=True)
+    counts = count_broken(suite, frame)
     return gate.check_rows(
         suite, frame, counts, frame.height, key, personal, label="orders of tonight", **more
     )
@@ -72,7 +72,7 @@ def test_the_first_broken_rule_names_the_row_and_kept_rules_do_not():
     )
     named = ORDERS.select(first_broken_rule(suite, ORDERS.columns)).to_series().to_list()
     assert named == [None, "amount_low", None, "amount_low"]
-    counts = ORDERS.select(count_broken(suite, ORDERS.columns)).row(0, named=True)
+    counts = count_broken(suite, ORDERS)
     assert counts == {"amount_low": 2, "customer_id_null": 1, "source_file_null": 0, BROKEN_ROWS: 2}
 
 
@@ -114,6 +114,27 @@ def test_counts_of_chunks_add_up_and_every_row_is_either_accepted_or_set_aside(r
     assert chunked.sample.height <= 8
     accepted = sum(part["rule"].null_count() for part in judged)
     assert accepted + chunked.counts.get(BROKEN_ROWS, 0) + sum(chunked.faults.values()) == frame.height
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.none() | st.text("aé語\U0001f600", max_size=5), max_size=6),
+    st.none() | st.integers(0, 4),
+    st.none() | st.integers(4, 9),
+    st.booleans(),
+    st.booleans(),
+)
+def test_lengths_that_a_cheap_look_settles_are_counted_as_if_all_were_measured(
+    texts, least, most, above, below
+):
+    if least is most is None:
+        least = 1
+    rule = {"id": "length", "expectation": "expect_column_value_lengths_to_be_between", "column": "text"}
+    bounds = {"min_value": least, "max_value": most, "strict_min": above, "strict_max": below}
+    suite = suite_of(rule | bounds)
+    frame = pl.DataFrame({"text": texts}, schema={"text": pl.String})
+    expected = frame.select(suite.rules[0].broken().sum()).item()
+    assert count_broken(suite, frame) == {"length": expected, BROKEN_ROWS: 0}
 
 
 def test_a_tally_keeps_some_rows_of_every_broken_rule_even_where_the_sample_has_none():

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 
 import polars as pl
 
+from features.quality.rules import Rule
 from features.quality.suites import Suite
 
 BROKEN_ROWS = "broken_rows"
@@ -24,13 +25,29 @@ def first_broken_rule(suite: Suite, columns: Collection[str]) -> pl.Expr:
     return pl.coalesce(pl.when(rule.broken()).then(pl.lit(rule.id)) for rule in rules).alias("rule")
 
 
-def count_broken(suite: Suite, columns: Collection[str]) -> list[pl.Expr]:
+def count_broken(suite: Suite, rows: pl.DataFrame) -> dict[str, int]:
     """Per rule id the number of rows that break it, and `broken_rows`, those to be set aside, each once.
 
     The counts of chunks add up, except those of rules over several rows (uniqueness), which need the whole.
     """
-    broken = first_broken_rule(suite, columns).is_not_null().sum().alias(BROKEN_ROWS)
-    return [*(rule.broken().sum().alias(rule.id) for rule in suite.applicable(columns)), broken]
+    rules = suite.applicable(rows.columns)
+    if not rules:
+        return {BROKEN_ROWS: 0}
+    seen = rows.select(_look(rule).alias(rule.id) for rule in rules).row(0, named=True)
+    unsure = [rule for rule in rules if seen[rule.id] is None]
+    if unsure:
+        seen |= rows.select(rule.broken().sum().alias(rule.id) for rule in unsure).row(0, named=True)
+    set_aside = [rule for rule in rules if rule.rows == "quarantine" and seen[rule.id]]
+    if not set_aside:
+        return seen | {BROKEN_ROWS: 0}
+    broken = pl.any_horizontal(rule.broken() for rule in set_aside).sum()
+    return seen | {BROKEN_ROWS: rows.select(broken).item()}
+
+
+def _look(rule: Rule) -> pl.Expr:
+    """Rows that break the rule; null where a cheap look at the column leaves it open."""
+    kept = rule.surely_kept()
+    return rule.broken().sum() if kept is None else pl.when(kept).then(pl.lit(0, pl.UInt32))
 
 
 class Tally:
@@ -69,7 +86,7 @@ class Tally:
     @property
     def sample(self) -> pl.DataFrame:
         """At most `sample_rows` of the judged rows."""
-        return pl.concat([part.drop("_at") for part in self._kept]) if self._kept else pl.DataFrame()
+        return pl.concat(self._kept) if self._kept else pl.DataFrame()
 
     @property
     def failing(self) -> pl.DataFrame:
@@ -80,30 +97,41 @@ class Tally:
     def add(self, chunk: pl.DataFrame) -> pl.DataFrame:
         """Count a chunk, and give it back with `rule`: its fault, else the first broken rule, else null."""
         self.rows += chunk.height
-        rule = first_broken_rule(self.suite, chunk.columns)
-        judged = chunk
-        if FAULT in chunk.columns:
+        judged, rule = chunk, pl.lit(None, pl.String)
+        if FAULT in chunk.columns and chunk[FAULT].null_count() < chunk.height:
             judged = chunk.filter(pl.col(FAULT).is_null())
-            rule = pl.coalesce(FAULT, rule)
+            rule = pl.col(FAULT)
             faults = chunk.filter(pl.col(FAULT).is_not_null()).group_by(FAULT).len().sort(FAULT)
             self._faults.update(dict(faults.iter_rows()))
-        self._count(judged)
+        if self._count(judged):
+            rule = pl.coalesce(rule, first_broken_rule(self.suite, chunk.columns))
         self._sample(judged)
         return chunk.with_columns(rule.alias("rule"))
 
-    def _count(self, judged: pl.DataFrame) -> None:
-        counts = judged.select(count_broken(self.suite, judged.columns)).row(0, named=True)
+    def _count(self, judged: pl.DataFrame) -> int:
+        """Add the counts; returns how many rows are to be set aside."""
+        counts = count_broken(self.suite, judged)
         self._counts.update(counts)
         for rule in self.suite.applicable(judged.columns):
             found = self._failing.setdefault(rule.id, [])
             room = self._keys_shown - sum(part.height for part in found)
             if counts[rule.id] and room > 0:
                 found.append(judged.lazy().filter(rule.broken()).head(room).collect())
+        return counts[BROKEN_ROWS]
 
     def _sample(self, judged: pl.DataFrame) -> None:
-        numbered = judged.with_columns(_at=pl.int_range(pl.len(), dtype=pl.Int64) + self._judged)
+        """Keep the rows whose number, counted over all judged ones, is a multiple of the step."""
+        first = -self._judged % self._step
         self._judged += judged.height
-        self._kept.append(numbered.filter(pl.col("_at") % self._step == 0))
+        self._kept.append(judged.gather_every(self._step, first))
         while sum(part.height for part in self._kept) > self._limit:
             self._step *= 2
-            self._kept = [part.filter(pl.col("_at") % self._step == 0) for part in self._kept]
+            self._kept = self._thinned()
+
+    def _thinned(self) -> list[pl.DataFrame]:
+        """Every second row of those kept, the first one first."""
+        thinned, place = [], 0
+        for part in self._kept:
+            thinned.append(part.gather_every(2, place % 2))
+            place += part.height
+        return thinned

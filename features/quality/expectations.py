@@ -4,6 +4,7 @@ The only module that imports Great Expectations. Nothing leaves the machine, not
 inside an expectation is raised instead of looking like bad data.
 """
 
+import gc
 import html
 import logging
 import os
@@ -174,13 +175,27 @@ def limit(rule: str, severity: Severity, because: str, at_most: float) -> Rule:
 
 def _context() -> Any:  # noqa: ANN401 - Great Expectations comes without types that mypy follows
     os.environ["GX_ANALYTICS_ENABLED"] = "False"  # read on import
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    with _uncollected():
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     context.enable_analytics(enable=False)
     return context
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """What is imported stays: the garbage collector need not go through it, now or ever again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @contextmanager

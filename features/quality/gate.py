@@ -114,7 +114,7 @@ class Gate:
         label: str,
     ) -> Verdict:
         """Judge a whole table that lies in memory, such as our own outputs."""
-        counts = frame.select(count_broken(suite, frame.columns)).row(0, named=True)
+        counts = count_broken(suite, frame)
         step = -(-frame.height // self._options.sample_rows) or 1
         sample = frame.gather_every(step)
         return self.check_rows(suite, sample, counts, frame.height, key, personal, label=label, failing=frame)

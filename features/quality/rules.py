@@ -104,6 +104,10 @@ class Rule(Section):
     def holds(self) -> pl.Expr:
         """True where a row keeps the rule, false where it breaks it, null where it says nothing."""
 
+    def surely_kept(self) -> pl.Expr | None:
+        """One value, found at little cost: true only where no row breaks the rule. None: there is no such."""
+        return None
+
     @property
     def row_wise(self) -> bool:
         """Whether one row is enough to decide."""
@@ -200,6 +204,14 @@ class Lengths(_Range):
         return self._inside(
             pl.col(self.column).cast(pl.String).str.len_chars(), self.min_value, self.max_value
         )
+
+    @override
+    def surely_kept(self) -> pl.Expr:
+        """Characters are one to four bytes, and bytes need no counting."""
+        held = pl.col(self.column).cast(pl.String).str.len_bytes().cast(pl.Int64)
+        least = None if self.min_value is None else held.min() > 4 * (self.min_value - (not self.strict_min))
+        short = self._inside(held.max(), None, self.max_value)
+        return (short if least is None else short & least).fill_null(value=True)
 
 
 class MatchRegex(_OneColumn):
