@@ -39,6 +39,13 @@ class Paid:
     units: npt.NDArray[np.unsignedinteger]
     names: pl.Series
 
+    def only(self, kept: Flags) -> "Paid":
+        """What some of the customers paid."""
+        mine = np.repeat(kept, self.sizes)
+        return Paid(
+            self.priced[kept], self.sizes[kept], self.categories[mine], self.units[mine], self.names
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Baskets:
@@ -54,6 +61,11 @@ class Baskets:
     features: pl.DataFrame
     shelf: pl.DataFrame | None
     paid: Paid | None
+
+    def only(self, kept: pl.Series) -> "Baskets":
+        """Those of some of the customers; the shelf is everybody's still."""
+        features = self.features.filter(kept) if self.features.width else self.features
+        return Baskets(features, self.shelf, None if self.paid is None else self.paid.only(kept.to_numpy()))
 
 
 def baskets(goods: Goods, customers: pl.Series, as_of: AsOf) -> Baskets:

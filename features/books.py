@@ -72,7 +72,7 @@ class Books:
         lines = part.lines.select(*_LINE, *named).collect()
         runs = Runs.of(lines, "customer_id")
         people = runs.firsts("customer_id")
-        numbered = lines.with_columns(runs.run_of().alias(CUSTOMER)).drop("customer_id")
+        numbered = lines.with_columns(pl.Series(CUSTOMER, runs.run_of().astype(np.uint32))).drop("customer_id")
         small = {name: _numbered(getattr(part, name), people) for name in _SMALL}
         return cls(
             people=people,

@@ -1,6 +1,6 @@
 """Where features come from: the shop's tables, in parts that hold whole customers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -134,7 +134,7 @@ def read_history(
         points = table("points")
         return Part(
             lines=lines,
-            customers=_once(_read(lake, "customers", table("customers"))),
+            customers=_acquired(_once(_read(lake, "customers", table("customers"))), on),
             contacts=events("contacts", "contacted_at", "contacted_on"),
             feedback=_read(lake, "feedback", events("feedback", "occurred_at", "occurred_on")),
             points=None if points is None else points.with_columns(on("expires_at", "expires_on")),
@@ -152,6 +152,13 @@ def _groups(rows: Mapping[int, int]) -> list[tuple[int, ...]]:
     parts = min(count, max(2, -(-lines // PART_LINES)))
     size = -(-count // parts)
     return [tuple(range(first, min(first + size, count))) for first in range(0, count, size)]
+
+
+def _acquired(customers: pl.LazyFrame | None, on: Callable[[str, str], pl.Expr]) -> pl.LazyFrame | None:
+    """With the day on which they became customers."""
+    if customers is None or "acquired_at" not in customers.collect_schema():
+        return customers
+    return customers.with_columns(on("acquired_at", "acquired_on")).drop("acquired_at")
 
 
 def _once(customers: pl.LazyFrame | None) -> pl.LazyFrame | None:

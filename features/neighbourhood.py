@@ -13,7 +13,9 @@ import numpy.typing as npt
 import polars as pl
 
 from features.asof import AsOf
+from features.known import Known
 from features.orders import net_by
+from features.runs import CUSTOMER
 
 # The shop's rate counts as much as so many people.
 WEIGHT = 50.0
@@ -28,6 +30,26 @@ SHOP, WHOLE = "shop", ""
 SHOP_RATE = f"{SHOP}_return_rate"
 # What is counted, `back` and `seen`, is counted by these.
 KEYS = ("group", "value")
+
+
+def people(known: Known, baskets: pl.DataFrame) -> pl.DataFrame:
+    """Who is known, with what says to whom they belong, as far as the shop has it.
+
+    Args:
+        known: what was known of them.
+        baskets: one row per known customer, with `favourite_category` where the shop has categories.
+
+    Returns:
+        customer and columns of `GROUPS`, one row per known customer.
+    """
+    who = known.customers.alias(CUSTOMER).to_frame()
+    favourites = [name for name in GROUPS.values() if name in baskets.columns]
+    told = pl.concat([who, baskets.select(favourites)], how="horizontal") if favourites else who
+    if known.books.customers is None:
+        return told
+    columns = [name for name in GROUPS.values() if name in known.books.customers.columns]
+    own = known.books.customers.select(CUSTOMER, *columns)
+    return told.join(own, on=CUSTOMER, how="left", maintain_order="left")
 
 
 def count(orders: pl.DataFrame, people: pl.DataFrame, as_of: AsOf) -> pl.DataFrame:

@@ -216,7 +216,7 @@ class _Ranked:
 
     @classmethod
     def of(cls, days: Runs, gap: Days) -> Self:
-        return cls(np.sort((days.run_of().to_numpy().astype(np.int64) << _GAP_BITS) + gap), days.starts + 1, days.lengths - 1)
+        return cls(np.sort((days.run_of() << _GAP_BITS) + gap), days.starts + 1, days.lengths - 1)
 
     def quantile(self, quantile: float) -> Floats:
         """A quantile of the gaps, days, between neighbours where it falls between two; 0 without a gap."""

@@ -97,13 +97,13 @@ class Runs:
         """Rows per run."""
         return self.ends - self.starts
 
-    def run_of(self) -> pl.Series:
-        """The number of each row's run, UInt32."""
-        return pl.Series(np.repeat(np.arange(self.size, dtype=np.uint32), self.lengths))
+    def run_of(self) -> Places:
+        """The number of each row's run."""
+        return np.repeat(np.arange(self.size), self.lengths)
 
     def spread(self, values: pl.Series) -> pl.Series:
         """One value per run, repeated for each of its rows."""
-        return values.gather(self.run_of())
+        return values.gather(self.run_of().astype(np.uint32))
 
     def firsts(self, *exprs: pl.Expr | str) -> pl.DataFrame:
         """The first row of each run."""

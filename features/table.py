@@ -170,7 +170,7 @@ def prepare(part: Part, plan: Plan) -> Prepared:
     baskets, counts = {}, {}
     for day in plan.days:
         known = Known.of(books, day)
-        found = basket.baskets(books.goods, known.customers, day, plan.columns)
+        found = basket.baskets(books.goods, known.customers, day)
         counts[day] = census.count(known, found)
         baskets[day] = found if plan.share >= 1 else found.only(kept.gather(known.customers))
     return Prepared(books.without_goods().only(kept.to_numpy()), baskets, counts)

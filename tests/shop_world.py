@@ -68,7 +68,7 @@ def everything(rows: list[dict[str, Any]], until: AsOf | None = None, parts: int
     if until is not None:
         events = events.filter(until.known(pl.col("on")))
     people = pl.LazyFrame({"customer_id": who}, schema={"customer_id": pl.String}).with_columns(
-        acquired_at=pl.lit(noon).cast(pl.Datetime("us", "UTC")),
+        acquired_on=pl.lit(START),
         acquisition_channel=pl.lit("web"),
         region=pl.lit("north"),
     )
