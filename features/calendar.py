@@ -1,14 +1,17 @@
 """Which season and which holidays a decision falls into, and how much of the own spend is seasonal."""
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
 
 from features import feasts
 from features.asof import AsOf
+from features.runs import Runs
 
 _YEAR = 365.25
+_ON = pl.col("ordered_on")
 # Before a big holiday people shop for it.
 _SHOPPING_DAYS = 28
 
@@ -40,32 +43,53 @@ def holidays(as_of: AsOf, country: str | None) -> list[pl.Expr]:
     return [pl.lit(value, pl.Int32).alias(name) for name, value in found.items()]
 
 
-def holiday_spend_share(as_of: AsOf, country: str | None) -> list[pl.Expr]:
-    """What part of the own spend fell into the four weeks that end with a big holiday.
+def own_season(purchases: Runs, as_of: AsOf, country: str | None) -> pl.DataFrame:
+    """How much of the own purchases falls into the season that the decision asks about.
 
-    For `group_by("customer_id").agg(...)` over orders known at the as_of.
+    Args:
+        purchases: net purchases known at the as_of.
+        as_of: the day.
+        country: whose big holidays count, or None.
+
+    Returns:
+        orders_in_season_share: orders within the outcome window's days of earlier years, a share of all;
+        orders_same_window_last_year; with a country that has big holidays `holiday_spend_share`: what part of
+        the spend fell into the four weeks that end with one.
     """
     near = feasts.days_before(country, as_of.day.year, _SHOPPING_DAYS) if country else frozenset()
-    if not near:
-        return []
-    amount = pl.col("net_amount")
-    inside = pl.when(pl.col("ordered_on").is_in(sorted(near))).then(amount).sum()
-    return [(inside / amount.sum()).alias("holiday_spend_share")]
+    days = _every_day(purchases).select(
+        _in_season(as_of).alias("in_season"),
+        _last_year(as_of).alias("last_year"),
+        _ON.is_in(sorted(near)).alias("near"),
+    )
+    # Asked once per day of the calendar, not once per purchase.
+    place = (_ON - _ON.min()).dt.total_days().cast(pl.UInt32)
+    of_day = days[purchases.rows.select(place).to_series()]
+    amount = purchases.rows["net_amount"]
+    spent = [(amount * of_day["near"]).alias("near"), amount.alias("all")] if near else []
+    sums = replace(purchases, rows=pl.DataFrame([of_day["in_season"], of_day["last_year"], *spent])).sums(
+        pl.all()
+    )
+    shares = [(pl.col("near") / pl.col("all")).alias("holiday_spend_share")] if near else []
+    return sums.with_columns(purchases.count().alias("orders")).select(
+        (pl.col("in_season") / pl.col("orders")).alias("orders_in_season_share"),
+        pl.col("last_year").cast(pl.Int32).alias("orders_same_window_last_year"),
+        *shares,
+    )
 
 
-def bought_in_season(as_of: AsOf) -> pl.Expr:
-    """Orders that fell into the outcome window's days of earlier years, a share of all orders.
+def _every_day(purchases: Runs) -> pl.DataFrame:
+    """The days from the first purchase of all to the last."""
+    first, last = purchases.rows["ordered_on"].min(), purchases.rows["ordered_on"].max()
+    return pl.select(pl.date_range(first, last).alias("ordered_on"))
 
-    For `group_by("customer_id").agg(...)` over orders known at the as_of.
-    """
+
+def _in_season(as_of: AsOf) -> pl.Expr:
     start = as_of.outcome_start.timetuple().tm_yday
-    days_after = (pl.col("ordered_on").dt.ordinal_day().cast(pl.Int32) - start - 1) % 365
-    inside = (days_after < as_of.horizon_days).sum().cast(pl.Float64)
-    return (inside / pl.len()).alias("orders_in_season_share")
+    days_after = (_ON.dt.ordinal_day().cast(pl.Int32) - start - 1) % 365
+    return days_after < as_of.horizon_days
 
 
-def last_year_window(as_of: AsOf) -> pl.Expr:
-    """Orders in the same window a year earlier."""
+def _last_year(as_of: AsOf) -> pl.Expr:
     before = 365 - as_of.gap_days - as_of.horizon_days
-    inside = as_of.last_days(pl.col("ordered_on"), as_of.horizon_days, before=max(before, 0))
-    return inside.sum().cast(pl.Int32).alias("orders_same_window_last_year")
+    return as_of.last_days(_ON, as_of.horizon_days, before=max(before, 0))

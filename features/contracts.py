@@ -12,6 +12,7 @@ from enum import StrEnum
 import polars as pl
 
 from features.errors import DataRefused
+from features.wording import counted
 
 UTC = pl.Datetime("us", "UTC")
 
@@ -284,7 +285,7 @@ def check(frame: pl.DataFrame | pl.LazyFrame, schema: Mapping[str, pl.DataType],
     ]
     if not faults:
         return
-    message = f"{name} breaks its contract in {len(faults)} columns: {'; '.join(faults)}. "
+    message = f"{name} breaks its contract in {counted(len(faults), 'column')}: {'; '.join(faults)}. "
     message += f"Columns present: {sorted(found)}."
     raise DataRefused(message + did_you_mean([c for c in schema if c not in found], found))
 

@@ -1,7 +1,6 @@
 """How recently, how often and for how much a customer bought, over windows that end at the as_of.
 
-Expressions for `group_by("customer_id").agg(...)` over orders (net purchases known at the as_of) as `placed`
-leaves them. Money is in minor units. Sums are of integers, so that the order of rows cannot change a bit.
+Money is in minor units. Sums are of integers, so that the order of rows cannot change a bit.
 """
 
 from collections.abc import Sequence
@@ -9,88 +8,76 @@ from collections.abc import Sequence
 import polars as pl
 
 from features.asof import AsOf
+from features.known import WINDOWS, Known
+from features.runs import Runs
 
-WINDOWS: tuple[int, ...] = (7, 14, 30, 60, 90, 180, 365)
 # Both the window and the doubled window are in WINDOWS.
 TREND_WINDOWS: tuple[int, ...] = (30, 90)
 SHARE_WINDOWS: tuple[int, ...] = (90, 365)
-
+_EVERY = (None, *WINDOWS)
 _ON = pl.col("ordered_on")
 
 
-def placed(orders: pl.LazyFrame) -> pl.LazyFrame:
-    """Orders with whole units, `first_on`, and marks on each customer's first and last one.
-
-    Args:
-        orders: sorted by customer, time and order, as `features.orders.orders` leaves them.
-    """
-    customer, first = pl.col("customer_id"), pl.when("is_first").then(_ON)
-    marked = orders.with_columns(
-        pl.col("quantity").round().cast(pl.Int64),
-        pl.col("lines", "products").cast(pl.Int64),
-        is_first=(customer != customer.shift(1)).fill_null(value=True),
-        is_last=(customer != customer.shift(-1)).fill_null(value=True),
+def silence(known: Known) -> pl.DataFrame:
+    """The last purchase's day; whole days since it and since the first."""
+    ends = pl.concat(
+        [
+            known.days.firsts(_ON.alias("first")),
+            known.days.lasts(_ON.alias("last_purchase_on")),
+        ],
+        how="horizontal",
     )
-    return marked.with_columns(first_on=first.forward_fill())
-
-
-def days_since_last_purchase(as_of: AsOf) -> pl.Expr:
-    """Whole days from the last purchase to the as_of."""
-    return (pl.lit(as_of.day) - _ON.max()).dt.total_days().cast(pl.Int32).alias("days_since_last_purchase")
-
-
-def tenure_days(as_of: AsOf) -> pl.Expr:
-    """Whole days from the first purchase to the as_of."""
-    return (pl.lit(as_of.day) - _ON.min()).dt.total_days().cast(pl.Int32).alias("tenure_days")
-
-
-def counts(name: str, as_of: AsOf, on: str = "ordered_on") -> list[pl.Expr]:
-    """Number of rows over the lifetime and in each window."""
-    windows = [as_of.last_days(pl.col(on), days).sum().alias(named(name, days)) for days in WINDOWS]
-    return [expr.cast(pl.Int32) for expr in (pl.len().alias(name), *windows)]
-
-
-def totals(column: str, as_of: AsOf) -> list[pl.Expr]:
-    """Sum of an integer column over the lifetime and over each window."""
-    value = pl.col(column)
-    windows = [
-        pl.when(as_of.last_days(_ON, days)).then(value).sum().alias(named(column, days)) for days in WINDOWS
-    ]
-    return [value.sum().alias(column), *windows]
-
-
-def order_value() -> Sequence[pl.Expr]:
-    """First, last, smallest, largest, mean and spread of the order value, minor units; spread over mean.
-
-    Squares are summed in 128 bits, where they are exact.
-    """
-    value, wide = pl.col("net_amount"), pl.col("net_amount").cast(pl.Int128)
-    count = pl.len().cast(pl.Int128)
-    squares = (count * wide.pow(2).sum() - wide.sum().pow(2)).cast(pl.Float64)
-    spread = squares.sqrt() / pl.len()
-    mean = value.sum() / pl.len()
-    several = pl.len() > 1
-    return (
-        at_first("net_amount").alias("order_value_first"),
-        pl.when("is_last").then(value).sum().alias("order_value_last"),
-        value.min().alias("order_value_min"),
-        value.max().alias("order_value_max"),
-        mean.alias("order_value_mean"),
-        pl.when(several).then(spread).alias("order_value_std"),
-        pl.when(several).then(spread / mean).alias("order_value_variation"),
+    return ends.select(
+        "last_purchase_on",
+        _days_until(known.as_of, "last_purchase_on").alias("days_since_last_purchase"),
+        _days_until(known.as_of, "first").alias("tenure_days"),
     )
 
 
-def at_first(column: str) -> pl.Expr:
-    """An integer column's value in the first order."""
-    return pl.when("is_first").then(pl.col(column)).sum()
+def counts(name: str, runs: Runs, windows: Sequence[int | None] = _EVERY) -> pl.DataFrame:
+    """Number of rows over the lifetime and in each window: Int32."""
+    return pl.DataFrame({named(name, days): runs.count(days).cast(pl.Int32) for days in windows})
+
+
+def totals(runs: Runs, *columns: str) -> pl.DataFrame:
+    """Sum of each integer column over the lifetime and over each window."""
+    return runs.over(_EVERY, *columns)
+
+
+def margins(known: Known) -> pl.DataFrame:
+    """Net margin, returns included, over the lifetime and over each window."""
+    as_of = known.as_of
+    rows = known.books.margins.filter(as_of.history(_ON))
+    return known.runs(rows).with_windows(as_of, "ordered_on", WINDOWS).over(_EVERY, "margin")
+
+
+def order_value(purchases: Runs) -> pl.DataFrame:
+    """First, last, smallest, largest, mean and spread of the order value, minor units; spread over mean."""
+    value = pl.col("net_amount")
+    count = purchases.count()
+    whole = pl.DataFrame(
+        [
+            purchases.firsts(value.alias("order_value_first")).to_series(),
+            purchases.lasts(value.alias("order_value_last")).to_series(),
+            purchases.least(value.alias("order_value_min")).to_series(),
+            purchases.most(value.alias("order_value_max")).to_series(),
+            (purchases.sums(value).to_series() / count).alias("order_value_mean"),
+        ]
+    )
+    off = purchases.rows["net_amount"].cast(pl.Float64) - purchases.spread(whole["order_value_mean"])
+    squares = purchases.summed((off * off).alias("squares"))
+    std, several = (pl.lit(squares) / pl.lit(count)).sqrt(), pl.lit(count) > 1
+    return whole.with_columns(
+        pl.when(several).then(std).alias("order_value_std"),
+        pl.when(several).then(std / pl.col("order_value_mean")).alias("order_value_variation"),
+    )
 
 
 def order_size(columns: frozenset[str]) -> list[pl.Expr]:
     """Lines, and units where they are known, of the mean order."""
     sizes = {"lines_per_order": "lines", "units_per_order": "quantity"}
     return [
-        (pl.col(column).sum() / pl.len()).alias(name)
+        (pl.col(column) / pl.col("orders")).alias(name)
         for name, column in sizes.items()
         if column == "lines" or column in columns
     ]
@@ -127,3 +114,7 @@ def margin_share() -> pl.Expr:
 def named(name: str, days: int | None) -> str:
     """Name of a windowed column; None is the lifetime."""
     return name if days is None else f"{name}_{days}d"
+
+
+def _days_until(as_of: AsOf, column: str) -> pl.Expr:
+    return (pl.lit(as_of.day) - pl.col(column)).dt.total_days().cast(pl.Int32)

@@ -9,7 +9,9 @@ from datetime import timedelta
 import polars as pl
 
 from features.asof import AsOf
-from features.frequency import WINDOWS, counts, named, totals, trend
+from features.frequency import named, trend
+from features.known import WINDOWS, Known
+from features.runs import CUSTOMER, Runs
 
 COMPLAINTS = ("complaint", "ticket")
 # Kinds of feedback with a scale of their own.
@@ -19,17 +21,14 @@ POINTS_DAYS = 30
 _RECENT_DAYS = 90
 
 
-def returns(returned: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
-    """Per customer with a return: lines and amount given back, over the lifetime and in each window.
-
-    Args:
-        returned: see `features.lines.returned_lines`.
-        as_of: the day; later returns are not read.
-    """
-    known = returned.filter(as_of.history(pl.col("ordered_on")))
-    return known.group_by("customer_id").agg(
-        *counts("return_lines", as_of), *totals("returned_amount", as_of)
-    )
+def returns(known: Known) -> pl.DataFrame:
+    """Lines and amount given back, over the lifetime and in each window; nothing is a true zero."""
+    as_of = known.as_of
+    rows = known.books.returned.filter(as_of.history(pl.col("ordered_on")))
+    runs = known.runs(rows).with_windows(as_of, "ordered_on", WINDOWS)
+    every = (None, *WINDOWS)
+    lines = pl.DataFrame({named("return_lines", days): runs.count(days).cast(pl.Int32) for days in every})
+    return pl.concat([lines, runs.over(every, "returned_amount")], how="horizontal")
 
 
 def return_rates() -> list[pl.Expr]:
@@ -43,20 +42,20 @@ def return_rates() -> list[pl.Expr]:
     ]
 
 
-def return_names() -> list[str]:
-    """Columns of `returns`: a customer without a return has zeros, since every line is known."""
-    return [named(name, days) for name in ("return_lines", "returned_amount") for days in (None, *WINDOWS)]
-
-
-def cancelled(orders: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
-    """Per customer: orders that returns had taken back by the as_of, their lines and amount."""
-    on = pl.col("cancelled_on")
-    known = orders.filter(as_of.history(pl.col("ordered_on")), as_of.known(on))
-    return known.group_by("customer_id").agg(
-        cancelled_orders=pl.len().cast(pl.Int32),
-        cancelled_orders_365d=as_of.last_days(on, 365).sum().cast(pl.Int32),
-        cancelled_lines=pl.col("lines").sum().cast(pl.Int32),
-        cancelled_amount=pl.col("net_amount").sum(),
+def cancelled(known: Known) -> pl.DataFrame:
+    """Orders that returns had taken back by the as_of, their lines and amount; nothing is a true zero."""
+    as_of, on = known.as_of, pl.col("cancelled_on")
+    gone = known.books.orders.filter(as_of.history(pl.col("ordered_on")), as_of.known(on))
+    runs = known.runs(gone)
+    sums = runs.sums(
+        as_of.last_days(on, 365).alias("cancelled_orders_365d"),
+        pl.col("lines").alias("cancelled_lines"),
+        pl.col("net_amount").alias("cancelled_amount"),
+    )
+    return sums.select(
+        runs.count().cast(pl.Int32).alias("cancelled_orders"),
+        pl.col("cancelled_orders_365d", "cancelled_lines").cast(pl.Int32),
+        "cancelled_amount",
     )
 
 
@@ -66,7 +65,7 @@ def cancelled_share() -> pl.Expr:
     return (gone / (gone + pl.col("orders"))).alias("cancelled_orders_share")
 
 
-def feedback(feedback: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
+def feedback(feedback: pl.DataFrame, as_of: AsOf) -> pl.DataFrame:
     """Per customer: complaints and how fresh the last is; scores and how the last differs from the first."""
     on, kind = pl.col("occurred_on"), pl.col("kind")
     complained = kind.is_in(COMPLAINTS)
@@ -81,12 +80,12 @@ def feedback(feedback: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
         ],
         _days_since(on.filter(complained).max(), as_of).alias("days_since_last_complaint"),
     ]
-    if "score" in feedback.collect_schema().names():
+    if "score" in feedback.columns:
         features += _scores("score", pl.col("score").is_not_null())
         known = known.sort("occurred_at", "score")
         for name in SCORED:
             features += _scores(name, pl.col("score").is_not_null() & (kind == name))
-    return known.group_by("customer_id").agg(features)
+    return known.group_by(CUSTOMER).agg(features)
 
 
 def _scores(name: str, wanted: pl.Expr) -> list[pl.Expr]:
@@ -99,25 +98,25 @@ def _scores(name: str, wanted: pl.Expr) -> list[pl.Expr]:
     ]
 
 
-def contacts(contacts: pl.LazyFrame, order_days: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
+def contacts(contacts: pl.DataFrame, days: Runs, as_of: AsOf) -> pl.DataFrame:
     """Per customer: contacts received, and how many a purchase followed within two weeks.
 
     Args:
-        contacts: customer_id, contacted_on, arm.
-        order_days: customer_id, ordered_on: net purchases known at the as_of, one row per day.
+        contacts: customer, contacted_on, arm.
+        days: order days known at the as_of.
         as_of: the day; an answer counts once its two weeks have passed.
     """
     on = pl.col("contacted_on")
     reached = contacts.filter(as_of.history(on), pl.col("arm").is_in(("treatment", "explore")))
-    days = order_days.select("customer_id", "ordered_on").sort("ordered_on", "customer_id")
+    bought_on = days.rows.select(CUSTOMER, "ordered_on").sort("ordered_on", CUSTOMER)
     met = (
-        reached.select("customer_id", "contacted_on")
-        .sort("contacted_on", "customer_id")
+        reached.select(CUSTOMER, "contacted_on")
+        .sort("contacted_on", CUSTOMER)
         .join_asof(
-            days,
+            bought_on,
             left_on="contacted_on",
             right_on="ordered_on",
-            by="customer_id",
+            by=CUSTOMER,
             strategy="forward",
             check_sortedness=False,
         )
@@ -125,7 +124,7 @@ def contacts(contacts: pl.LazyFrame, order_days: pl.LazyFrame, as_of: AsOf) -> p
     over = on <= as_of.day - timedelta(days=ANSWER_DAYS)
     bought = over & ((pl.col("ordered_on") - on).dt.total_days() <= ANSWER_DAYS).fill_null(value=False)
     share = bought.sum().cast(pl.Float64) / over.sum()
-    return met.group_by("customer_id").agg(
+    return met.group_by(CUSTOMER).agg(
         pl.len().cast(pl.Int32).alias("contacts_received"),
         *[
             as_of.last_days(on, days).sum().cast(pl.Int32).alias(f"contacts_received_{days}d")
@@ -137,7 +136,7 @@ def contacts(contacts: pl.LazyFrame, order_days: pl.LazyFrame, as_of: AsOf) -> p
     )
 
 
-def points(points: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
+def points(points: pl.DataFrame, as_of: AsOf) -> pl.DataFrame:
     """Per customer: points held, those about to expire, and days until the next do.
 
     A balance says nothing of the day since which it was known, so a past day's balance cannot be rebuilt:
@@ -148,7 +147,7 @@ def points(points: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
     held = points.filter(on.is_null() | (on > as_of.day), hundredths > 0)
     soon = (on - pl.lit(as_of.day)).dt.total_days() <= POINTS_DAYS
     # Multiplied, not divided, by a number: Polars divides in two ways, which differ in the last bit.
-    return held.group_by("customer_id").agg(
+    return held.group_by(CUSTOMER).agg(
         points_balance=hundredths.sum() * 0.01,
         points_expiring=pl.when(soon).then(hundredths).sum() * 0.01,
         days_to_points_expiry=(on.min() - pl.lit(as_of.day)).dt.total_days().cast(pl.Int32),

@@ -1,143 +1,154 @@
-"""Everything that was known, ready for features: orders, lines, contacts and the rest, in the shop's days."""
+"""Where features come from: the shop's tables, in parts that hold whole customers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
 
 import polars as pl
 
 from features.asof import AsOf
-from features.contracts import TABLES
-from features.labels import daily_margins
+from features.contracts import TABLES, TRANSACTIONS
 from features.lake import Lake
-from features.lines import MarginRate, first_categories, priced_lines, returned_lines
-from features.orders import orders
+from features.lines import MarginRate, priced_lines
+from features.runs import Runs
 
-# What is small against the lines.
-_HELD = (
-    "orders",
-    "margins",
-    "returned",
-    "first_categories",
-    "customers",
-    "contacts",
-    "feedback",
-    "points",
-)
+# Lines of one part: enough to keep both cores busy with whole columns, few enough to fit many times over.
+PART_LINES = 2_000_000
 # Columns that features read.
-_READ: Mapping[str, tuple[str, ...]] = {
+_READ = {
     "customers": ("customer_id", "acquisition_channel", "acquired_at", "region"),
     "feedback": ("customer_id", "occurred_at", "occurred_on", "kind", "score"),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """Frames that all families read. An optional table that the shop does not have is None.
+class Part:
+    """Tables of some customers; an optional table that the shop does not have is None.
 
     Attributes:
-        lines: priced lines of known customers.
-        orders: see `features.orders.orders`.
-        margins: net margin per customer and day.
-        returned: what was given back, see `features.lines.returned_lines`.
-        first_categories: see `features.lines.first_categories`.
-        columns: canonical transaction columns that the shop has at all.
+        lines: priced lines of known customers, sorted by customer, time and order.
         customers: one row per customer; only the columns that the shop has.
         contacts: with `contacted_on`.
         feedback: with `occurred_on`; only the columns that the shop has.
         points: with `expires_on`; what is held now.
-        timezone: the shop's zone.
-        country: whose holidays count, ISO 3166; None: no holidays.
     """
 
     lines: pl.LazyFrame
-    orders: pl.LazyFrame
-    margins: pl.LazyFrame
-    returned: pl.LazyFrame
-    first_categories: pl.LazyFrame
-    columns: frozenset[str]
     customers: pl.LazyFrame | None = None
     contacts: pl.LazyFrame | None = None
     feedback: pl.LazyFrame | None = None
     points: pl.LazyFrame | None = None
-    timezone: str = "UTC"
+
+    def first_days(self) -> pl.DataFrame:
+        """The day of each customer's first sale: `first_on`."""
+        sales = self.lines.filter(~pl.col("returns")).select("customer_id", first_on="ordered_on").collect()
+        return Runs.of(sales, "customer_id").firsts("first_on")
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Everything that was known of a shop.
+
+    Attributes:
+        parts: each customer is in one of them.
+        columns: canonical transaction columns that the shop has at all.
+        timezone: the shop's zone.
+        country: whose holidays count, ISO 3166; None: no holidays.
+    """
+
+    parts: tuple[Part, ...]
+    columns: frozenset[str]
     country: str | None = None
 
     @classmethod
-    def of(cls, lines: pl.LazyFrame, columns: frozenset[str]) -> "History":
-        """What follows from the priced lines of known customers alone.
+    def of(cls, lines: pl.LazyFrame, columns: frozenset[str], **tables: pl.LazyFrame | None) -> "History":
+        """One part, from priced lines in any order.
 
         Args:
             lines: see `features.lines.priced_lines`.
             columns: canonical transaction columns that the shop has at all.
+            tables: the other tables of a part.
         """
-        return cls(
-            lines=lines,
-            orders=orders(lines),
-            margins=daily_margins(lines),
-            returned=returned_lines(lines),
-            first_categories=first_categories(lines),
-            columns=columns,
-        )
+        ordered = lines.sort("customer_id", "ordered_at", "order_id")
+        return cls((Part(ordered, **tables),), columns)
 
     def with_contacts(self, contacts: pl.LazyFrame) -> "History":
-        """The same history with these contacts: customer_id, contacted_on, arm, assignment_probability."""
-        return replace(self, contacts=contacts)
+        """The same history with these contacts beside those of the shop's table.
+
+        Args:
+            contacts: customer_id, contacted_on, arm, assignment_probability.
+        """
+        names = contacts.collect_schema().names()
+
+        def both(part: Part) -> Part:
+            own = [] if part.contacts is None else [part.contacts.select(names)]
+            return replace(part, contacts=pl.concat([*own, contacts]))
+
+        return replace(self, parts=tuple(both(part) for part in self.parts))
+
+    def only(self, customer_ids: Iterable[str]) -> "History":
+        """The history of some customers."""
+        wanted = list(customer_ids)
+        return replace(
+            self,
+            parts=tuple(
+                replace(part, lines=part.lines.filter(pl.col("customer_id").is_in(wanted)))
+                for part in self.parts
+            ),
+        )
 
     def first_day(self) -> date | None:
-        """The day of the first order, or None without orders."""
-        day: date | None = self.orders.select(pl.col("ordered_on").min()).collect().item()
-        return day
+        """The day of the first sale, or None without one."""
+        firsts = [part.first_days()["first_on"].min() for part in self.parts]
+        return min((day for day in firsts if isinstance(day, date)), default=None)
 
 
 def read_history(
     lake: Lake, timezone: str, margin_rate: MarginRate, until: AsOf, country: str | None = None
 ) -> History:
-    """What the lake held at the end of a day, in memory where it is small against the lines.
+    """What the lake held at the end of a day.
 
     Args:
         lake: where accepted rows are.
         timezone: the shop's zone.
         margin_rate: margin share where no cost is known.
-        until: nothing after its day is read.
+        until: no event after its day is read; of order lines, features leave the later ones out.
         country: whose holidays count, ISO 3166, or None.
     """
+    products = lake.scan("products") if lake.holds("products") else None
 
-    def table(name: str) -> pl.LazyFrame | None:
-        return lake.scan(name) if lake.holds(name) else None
+    def part(buckets: Sequence[int]) -> Part:
+        def table(name: str) -> pl.LazyFrame | None:
+            return lake.scan(name, buckets) if lake.holds(name) else None
 
-    def events(name: str, time: str, day: str) -> pl.LazyFrame | None:
-        frame = table(name)
-        return None if frame is None else frame.with_columns(on(time, day)).filter(until.known(pl.col(day)))
+        def events(name: str, time: str, day: str) -> pl.LazyFrame | None:
+            frame = table(name)
+            return None if frame is None else frame.with_columns(on(time, day)).filter(until.known(pl.col(day)))
 
-    def on(time: str, day: str) -> pl.Expr:
-        return pl.col(time).dt.convert_time_zone(timezone).dt.date().alias(day)
+        def on(time: str, day: str) -> pl.Expr:
+            return pl.col(time).dt.convert_time_zone(timezone).dt.date().alias(day)
 
-    lines = priced_lines(lake.scan("transactions"), table("products"), timezone, margin_rate)
-    history = History.of(lines.filter(until.known(pl.col("ordered_on"))), lake.columns("transactions"))
-    points = table("points")
-    return remember(
-        replace(
-            history,
+        lines = priced_lines(lake.scan("transactions", buckets), products, timezone, margin_rate)
+        points = table("points")
+        return Part(
+            lines=lines,
             customers=_once(_read(lake, "customers", table("customers"))),
             contacts=events("contacts", "contacted_at", "contacted_on"),
             feedback=_read(lake, "feedback", events("feedback", "occurred_at", "occurred_on")),
             points=None if points is None else points.with_columns(on("expires_at", "expires_on")),
-            timezone=timezone,
-            country=country,
         )
-    )
+
+    groups = _groups(lake)
+    return History(tuple(part(group) for group in groups), lake.columns("transactions"), country)
 
 
-def remember(history: History) -> History:
-    """Collect everything but the lines once: every snapshot reads it."""
-    sorted_margins = replace(history, margins=history.margins.sort("customer_id", "ordered_on"))
-    frames: dict[str, pl.LazyFrame | None] = {name: getattr(sorted_margins, name) for name in _HELD}
-    held = {name: frame for name, frame in frames.items() if frame is not None}
-    collected = zip(held, pl.collect_all(list(held.values())), strict=True)
-    remembered: dict[str, Any] = {name: frame.lazy() for name, frame in collected}
-    return replace(history, **remembered)
+def _groups(lake: Lake) -> list[tuple[int, ...]]:
+    """Buckets that are read together: about `PART_LINES` lines, and at least two parts."""
+    count = lake.bucket_count(TRANSACTIONS)
+    lines = sum(lake.parts(TRANSACTIONS.name).values())
+    parts = min(count, max(2, -(-lines // PART_LINES)))
+    size = -(-count // parts)
+    return [tuple(range(first, min(first + size, count))) for first in range(0, count, size)]
 
 
 def _once(customers: pl.LazyFrame | None) -> pl.LazyFrame | None:

@@ -5,59 +5,29 @@ Only for days whose outcome window is complete; the caller asks `AsOf.is_complet
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 
 from features.asof import AsOf
-from features.orders import net_by, purchases
+from features.known import Known
+from features.orders import net_by
+from features.runs import CUSTOMER
 
 CONTACTED_ARMS = ("treatment", "explore")
 
 
-def labels(
-    orders: pl.LazyFrame,
-    margins: pl.LazyFrame,
-    contacts: pl.LazyFrame | None,
-    as_of: AsOf,
-    *,
-    months: Sequence[int],
-    known_until: AsOf,
-) -> pl.LazyFrame:
-    """One row per customer with a net purchase by `as_of`.
+def labels(known: Known, *, months: Sequence[int], known_until: AsOf) -> pl.DataFrame:
+    """What became of each of `known.customers`, in their order.
 
     Args:
-        orders: see `features.orders.orders`.
-        margins: customer_id, ordered_on, margin: net margin per customer and day, returns included.
-        contacts: customer_id, contacted_on (Date), arm, assignment_probability; or None.
-        as_of: the day the rows are about.
-        months: which months after `as_of` to sum margin over (1 is the first).
-        known_until: the day up to which history is known; months that end later are null.
+        known: the customers of the day the rows are about, and their books up to a later day.
+        months: which months after the day to sum margin over (1 is the first).
+        known_until: the day up to which the books are known; months that end later are null.
 
     Returns:
-        as_of, customer_id, returned, in_gap, contacted, weight, window_margin and margin_month_NN; unsorted.
+        returned, in_gap, contacted, weight, window_margin and margin_month_NN.
     """
-    on, cancelled = pl.col("ordered_on"), pl.col("cancelled_on")
-    people = purchases(orders, as_of).select("customer_id").unique()
-    bought = net_by(cancelled <= as_of.outcome_end)
-    outcome = orders.group_by("customer_id").agg(
-        returned=(as_of.outcome(on) & bought).any(), in_gap=(as_of.in_gap(on) & bought).any()
-    )
-    earned = margins.group_by("customer_id").agg(
-        window_margin=pl.col("margin").filter(as_of.outcome(on)).sum(),
-        **{margin_month(k): _month_margin(as_of, k, known_until) for k in months},
-    )
-    joined = people.join(outcome, on="customer_id", how="left").join(earned, on="customer_id", how="left")
-    touched = (
-        joined if contacts is None else joined.join(_touched(contacts, as_of), on="customer_id", how="left")
-    )
-    if contacts is None:
-        touched = touched.with_columns(contacted=pl.lit(value=False), weight=pl.lit(1.0))
-    complete = [margin_month(k) for k in months if as_of.month(k)[1] <= known_until.day]
-    return touched.with_columns(
-        pl.lit(as_of.day).alias("as_of"),
-        pl.col("returned", "in_gap", "contacted").fill_null(value=False),
-        pl.col("window_margin", *complete).fill_null(0),
-        pl.col("weight").fill_null(1.0),
-    )
+    return pl.concat([_bought(known), _touched(known), _earned(known, months, known_until)], how="horizontal")
 
 
 def margin_month(k: int) -> str:
@@ -65,24 +35,42 @@ def margin_month(k: int) -> str:
     return f"margin_month_{k:02d}"
 
 
-def daily_margins(lines: pl.LazyFrame) -> pl.LazyFrame:
-    """Net margin per customer and day, returns included."""
-    return lines.group_by("customer_id", "ordered_on").agg(pl.col("margin").sum())
+def _bought(known: Known) -> pl.DataFrame:
+    """Whether a net purchase fell into the outcome window, and into the gap before it."""
+    as_of, on = known.as_of, pl.col("ordered_on")
+    later = known.books.orders.filter(
+        (as_of.in_gap(on) | as_of.outcome(on)) & net_by(pl.col("cancelled_on") <= as_of.outcome_end)
+    )
+    sums = known.runs(later).sums(as_of.outcome(on).alias("returned"), as_of.in_gap(on).alias("in_gap"))
+    return sums.select(pl.all() > 0)
 
 
-def _month_margin(as_of: AsOf, k: int, known_until: AsOf) -> pl.Expr:
-    start, end = as_of.month(k)
-    if end > known_until.day:
-        return pl.lit(None, pl.Int64)
-    on = pl.col("ordered_on")
-    return pl.col("margin").filter((on > start) & (on <= end)).sum()
+def _earned(known: Known, months: Sequence[int], known_until: AsOf) -> pl.DataFrame:
+    """Net margin inside the outcome window, and in each month after the day."""
+    as_of = known.as_of
+    spans = {"window_margin": (as_of.outcome_start, as_of.outcome_end)}
+    spans |= {margin_month(k): as_of.month(k) for k in months}
+    runs = known.runs(known.books.margins)
+    days = sorted({day for span in spans.values() for day in span})
+    places = dict(zip(days, runs.upto("ordered_on", days), strict=True))
+    complete = {name: span for name, span in spans.items() if span[1] <= known_until.day}
+    sums = np.concatenate([[0], np.cumsum(runs.rows["margin"].to_numpy())])
+    earned = {name: sums[places[end]] - sums[places[start]] for name, (start, end) in complete.items()}
+    unknown = [pl.lit(None, pl.Int64).alias(name) for name in spans if name not in complete]
+    return pl.DataFrame(earned).with_columns(unknown).select(*spans)
 
 
-def _touched(contacts: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
+def _touched(known: Known) -> pl.DataFrame:
     """Who was in a campaign between a horizon before the day and the end of the window, and in which arm."""
-    near = contacts.filter(as_of.touching(pl.col("contacted_on")))
+    people = pl.DataFrame({CUSTOMER: known.customers})
+    if known.books.contacts is None:
+        return people.with_columns(contacted=pl.lit(value=False), weight=pl.lit(1.0)).drop(CUSTOMER)
+    near = known.books.contacts.filter(known.as_of.touching(pl.col("contacted_on")))
     reached = pl.col("arm").is_in(CONTACTED_ARMS)
     chance = pl.col("assignment_probability").filter(~reached)
-    return near.group_by("customer_id").agg(
+    found = near.group_by(CUSTOMER).agg(
         contacted=reached.any(), weight=(1.0 / chance).max().clip(1.0, 100.0)
+    )
+    return people.join(found, on=CUSTOMER, how="left", maintain_order="left").select(
+        pl.col("contacted").fill_null(value=False), pl.col("weight").fill_null(1.0)
     )

@@ -81,7 +81,12 @@ def live(lake: Path, table: str | None = None) -> pl.DataFrame:
     found = receipts(lake)
     if table is not None:
         found = found.filter(pl.col("table") == table)
-    return found.filter(pl.col("seq") == pl.col("seq").max().over("table", "name")).sort("seq")
+    return newest(found)
+
+
+def newest(accepted: pl.DataFrame) -> pl.DataFrame:
+    """The latest of each name among these deliveries, in order of arrival."""
+    return accepted.filter(pl.col("seq") == pl.col("seq").max().over("table", "name")).sort("seq")
 
 
 def record(lake: Path, accepted: list[Receipt]) -> None:

@@ -19,13 +19,17 @@ def priced_lines(
         margin_rate: margin as a share of net_amount where no cost is known, one number or one per category.
 
     Returns:
-        The canonical columns with `ordered_on` (Date), `margin` (minor units, Int64), `margin_assumed`
+        The canonical columns with `ordered_local` (Datetime) and `ordered_on` (Date) in the shop's zone, `margin` (minor units, Int64), `margin_assumed`
         (whether the margin rate stood in for a cost) and `returns` (whether the line gives something back).
         Guests are left out.
     """
-    lines = transactions.filter(pl.col("customer_id").is_not_null()).with_columns(
-        ordered_on=pl.col("ordered_at").dt.convert_time_zone(timezone).dt.date(),
-        returns=pl.col("is_return").fill_null(value=False) | (pl.col("net_amount") < 0),
+    lines = (
+        transactions.filter(pl.col("customer_id").is_not_null())
+        .with_columns(
+            ordered_local=pl.col("ordered_at").dt.convert_time_zone(timezone).dt.replace_time_zone(None),
+            returns=pl.col("is_return").fill_null(value=False) | (pl.col("net_amount") < 0),
+        )
+        .with_columns(ordered_on=pl.col("ordered_local").dt.date())
     )
     cost = pl.col("cost_amount")
     if products is not None:
@@ -37,33 +41,6 @@ def priced_lines(
     return lines.with_columns(
         margin=pl.coalesce(pl.col("net_amount") - cost, assumed), margin_assumed=cost.is_null()
     ).drop("unit_cost", strict=False)
-
-
-def returned_lines(lines: pl.LazyFrame) -> pl.LazyFrame:
-    """What was given back: customer_id, ordered_on and returned_amount, one row per line; unsorted."""
-    back = lines.filter(pl.col("returns"))
-    return back.select("customer_id", "ordered_on", returned_amount=-pl.col("net_amount"))
-
-
-def first_categories(lines: pl.LazyFrame) -> pl.LazyFrame:
-    """Per customer, `first_category`: what most was spent on on the first day; of equals, the first by name.
-
-    Later lines change nothing, so it is the same at every as_of that knows the customer.
-    """
-    day, spent = pl.col("ordered_on"), pl.col("net_amount")
-    daily = (
-        lines.filter(~pl.col("returns"))
-        .group_by("customer_id", "category")
-        .agg(day.min().alias("first_on"), spent.filter(day == day.min()).sum())
-    )
-    firsts = daily.group_by("customer_id").agg(pl.col("first_on").min())
-    return (
-        daily.filter(pl.col("category").is_not_null())
-        .join(firsts, on=["customer_id", "first_on"])
-        .sort(["customer_id", "net_amount", "category"], descending=[False, True, False])
-        .unique("customer_id", keep="first", maintain_order=True)
-        .select("customer_id", first_category="category")
-    )
 
 
 def _rate(margin_rate: MarginRate) -> pl.Expr:

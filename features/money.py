@@ -33,11 +33,6 @@ def to_minor(amount: pl.Expr, currency: str) -> pl.Expr:
     return (scaled + scaled.sign() * 0.5).cast(pl.Int64, strict=False)
 
 
-def to_major(amount: pl.Expr, currency: str) -> pl.Expr:
-    """Minor units to major units as Float64, rounded to the currency's digits."""
-    return (amount / units(currency)).round(exponent(currency))
-
-
 def minor(amount: float, currency: str) -> int:
     """One amount of the config in minor units."""
     return round(amount * units(currency))

@@ -8,13 +8,34 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from features.contracts import TABLES
 from features.errors import ConfigError
+from features.readable import Encoding, TimeFormat, Zone
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
+
+
+def no_flag(value: object) -> object:
+    """Refuse true and false, which would pass as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError(  # noqa: TRY004 - what pydantic asks of a validator
+            "true or false is no value here (YAML reads yes, no, on and off so; put a text in quotes)"
+        )
+    return value
+
+
+Number = Annotated[float, BeforeValidator(no_flag)]
 # A century: more is a slip of the pen, and windows of millions of days leave the calendar.
 Days = Annotated[int, Field(le=36_525)]
 
@@ -23,6 +44,15 @@ class Section(BaseModel):
     """A frozen section that refuses keys it does not know, and numbers that are none or have no end."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Options(Section):
+    """A section of the config, in which no flag passes for a number."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        return value if cls.model_fields[str(info.field_name)].annotation is bool else no_flag(value)
 
 
 class Exclusion(Section):
@@ -39,7 +69,7 @@ class FillDown(Section):
     columns: tuple[str, ...] = Field(description="source columns to carry down within the order")
 
 
-class SourceOptions(Section):
+class SourceOptions(Options):
     """Where one table comes from and how its columns are read.
 
     Give `path` (files), or `uri` and `query` (a database).
@@ -63,18 +93,18 @@ class SourceOptions(Section):
     )
     separator: str = Field(default=",", min_length=1, max_length=1, description="between CSV cells")
     quote: str = Field(default='"', min_length=1, max_length=1, description="around CSV cells")
-    encoding: str = Field(default="utf-8", description="any Python codec name, e.g. cp1252, utf-16")
+    encoding: Encoding = Field(default="utf-8", description="any Python codec name, e.g. cp1252, utf-16")
     decimal: Literal[".", ","] = Field(
         default=".", description="decimal mark; the other one groups thousands"
     )
     numbers: tuple[str, ...] = Field(
         default=(), description="source columns to read as numbers before expressions use them"
     )
-    time_formats: tuple[str, ...] = Field(
+    time_formats: tuple[TimeFormat, ...] = Field(
         default=(),
         description="strptime formats of time columns, tried in order, e.g. %m/%d/%Y; empty reads ISO 8601",
     )
-    timezone: str | None = Field(
+    timezone: Zone | None = Field(
         default=None, description="zone of times without an offset; default the shop's timezone"
     )
     columns: Mapping[str, str] = Field(
@@ -145,7 +175,7 @@ def check_sources(sources: Mapping[str, SourceOptions]) -> list[str]:
     return faults
 
 
-class QualityOptions(Section):
+class QualityOptions(Options):
     """When the gate closes."""
 
     suites: str | None = Field(
@@ -170,7 +200,7 @@ class QualityOptions(Section):
     )
 
 
-class ChurnOptions(Section):
+class ChurnOptions(Options):
     """What counts as churn."""
 
     horizon_days: Days = Field(default=90, ge=1, description="length of the outcome window, days")
@@ -178,7 +208,7 @@ class ChurnOptions(Section):
     lookback_days: Days | None = Field(default=None, ge=30, description="how far back features read, days")
 
 
-class StageOptions(Section):
+class StageOptions(Options):
     """Where the lines between the stages lie (DESIGN: first match)."""
 
     lost_after_days: Days = Field(default=1095, ge=1, description="silent longer than this: lost")
@@ -194,7 +224,7 @@ class StageOptions(Section):
     )
 
 
-class LakeOptions(Section):
+class LakeOptions(Options):
     """How the lake is laid out."""
 
     buckets: int = Field(

@@ -8,7 +8,8 @@ no version; a vacuum removes them.
 import json
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +17,34 @@ import polars as pl
 PART = "part"
 _ROW_GROUP = 250_000
 _KEEP_HOURS = 7 * 24
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one version of a table consists of.
+
+    Attributes:
+        files: those of each part, by the part's name.
+        rows: how many each part has.
+    """
+
+    files: Mapping[str, Sequence[Path]]
+    rows: Mapping[str, int]
+
+    def scan(self, names: Iterable[str], schema: pl.Schema) -> pl.LazyFrame:
+        """Rows of the parts in the order given; a part that is not there has none.
+
+        Args:
+            names: the parts.
+            schema: columns to be read; one that a file does not have yet is null.
+        """
+        files = [file for name in names for file in self.files.get(name, ())]
+        if not files:
+            return pl.LazyFrame(schema=schema)
+        return pl.scan_parquet(
+            files, schema=schema, missing_columns="insert", extra_columns="ignore", glob=False,
+            hive_partitioning=False,
+        )  # fmt: skip
 
 
 def exists(table: Path) -> bool:
@@ -59,15 +88,19 @@ def replace(
     )
 
 
-def counts(table: Path) -> dict[str, int]:
-    """Rows per part, from the table's log; no file is read."""
+def held(table: Path) -> Held:
+    """The parts of the table's newest version, from its log; no file of rows is read."""
     from deltalake import DeltaTable
 
     if not exists(table):
-        return {}
-    files = pl.DataFrame(DeltaTable(table).get_add_actions(flatten=True))
-    counted = files.group_by(f"partition.{PART}").agg(pl.col("num_records").sum())
-    return dict(sorted(counted.rows()))
+        return Held({}, {})
+    added = pl.DataFrame(DeltaTable(table).get_add_actions(flatten=True)).sort(f"partition.{PART}", "path")
+    files: dict[str, list[Path]] = {}
+    rows: dict[str, int] = {}
+    for part, path, count in added.select(f"partition.{PART}", "path", "num_records").iter_rows():
+        files.setdefault(part, []).append(table / path)
+        rows[part] = rows.get(part, 0) + count
+    return Held(files, rows)
 
 
 def vacuum(table: Path, *, at_once: bool = False) -> int:

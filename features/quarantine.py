@@ -15,7 +15,10 @@ QUARANTINED = pl.Schema(
     {"rule": pl.String(), "source_file": pl.String(), "source_line": pl.Int64(), "row": pl.String()}
 )
 _DAY = 86_400
+_ASIDE = ".aside"
 _WORD = re.compile(r"[^\s,;|\"'{}]+")
+# A whole number of a typed source is written with a point; as an id (features.sources.cells) it has none.
+_POINT = re.compile(r"\.0+$")
 
 
 def rejected(
@@ -53,7 +56,8 @@ def named(text: str, people: frozenset[str]) -> str | None:
         people: fingerprints.
     """
     words = {*_cells(text), *_WORD.findall(text)}
-    return next((word for word in sorted(words) if fingerprint(word) in people), None)
+    ids = words | {_POINT.sub("", word) for word in words}
+    return next((one for one in sorted(ids) if fingerprint(one) in people), None)
 
 
 def _cells(text: str) -> list[str]:
@@ -74,10 +78,17 @@ def set_aside(bad: Path, folder: Path, delivery: Delivery) -> None:
     for place in (folder.parent, folder):
         place.mkdir(parents=True, exist_ok=True)
         place.chmod(0o700)
-    aside = target.with_suffix(".aside")
+    aside = target.with_suffix(_ASIDE)
+    aside.touch(mode=0o600)
     pl.scan_parquet(parts).sink_parquet(aside)
     aside.chmod(0o600)
     aside.replace(target)
+
+
+def recover(quarantine: Path) -> None:
+    """Remove what a killed run left half written; only the holder of the workspace lock may call this."""
+    for aside in quarantine.glob(f"*/*{_ASIDE}"):
+        aside.unlink()
 
 
 def clean(quarantine: Path, days: int) -> int:

@@ -5,10 +5,10 @@ difference of two running sums, so no row is hashed or compared twice, and every
 one look-up per customer. Sums are of integers: they are exact, and the order of rows cannot reach them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Self, TypeVar
+from datetime import date, timedelta
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,6 @@ import polars as pl
 from features.asof import AsOf
 
 Places = npt.NDArray[np.int64]
-Number = TypeVar("Number", np.int64, np.float64)
 CUSTOMER = "customer"
 _EPOCH = date(1970, 1, 1)
 
@@ -62,19 +61,30 @@ class Runs:
             on: the Date column by which each run is sorted.
             days: lengths of the windows.
         """
-        lengths = sorted(days)
-        oldest, count = lengths[-1], len(lengths) + 1
-        # How many windows a row of each age is too old for, then of each row.
-        classes = np.searchsorted(lengths, np.arange(oldest + 1), side="right")
-        age = (as_of.day - _EPOCH).days - self.rows[on].to_physical().to_numpy()
-        older = classes[np.minimum(age, oldest)]
-        rows = np.bincount(self.run_of() * count + older, minlength=self.size * count)
-        # Rows too old for at least so many windows lie before the window's first row.
-        windows, first = {}, self.starts
-        for n in reversed(range(len(lengths))):
-            first = first + rows[n + 1 :: count]
-            windows[lengths[n]] = first
-        return type(self)(self.rows, self.starts, self.ends, windows)
+        lengths = list(days)
+        ends = self.upto(on, [as_of.day - timedelta(days=length) for length in lengths])
+        return type(self)(self.rows, self.starts, self.ends, dict(zip(lengths, ends, strict=True)))
+
+    def upto(self, on: str, days: Sequence[date]) -> list[Places]:
+        """For each day, the place in each run after its last row of that day or earlier.
+
+        Args:
+            on: the Date column by which each run is sorted; it holds no null.
+            days: in any order.
+        """
+        if self.rows.is_empty():
+            return [self.starts for _ in days]
+        wanted = np.array([(day - _EPOCH).days for day in days], dtype=np.int64)
+        marks = np.unique(wanted)
+        when = self.rows[on].to_physical().to_numpy()
+        first, last = int(when.min()), int(when.max())
+        # A row counts for every mark on or after its day: one look-up per row, one count per run and mark.
+        reached = np.searchsorted(marks, np.arange(first, last + 1))
+        count = len(marks) + 1
+        cells = np.repeat(np.arange(0, self.size * count, count), self.lengths) + reached[when - first]
+        counted = np.bincount(cells, minlength=self.size * count).reshape(self.size, count)
+        passed = counted.cumsum(axis=1)
+        return [self.starts + passed[:, place] for place in np.searchsorted(marks, wanted)]
 
     @property
     def size(self) -> int:
@@ -86,21 +96,21 @@ class Runs:
         """Rows per run."""
         return self.ends - self.starts
 
-    def run_of(self) -> Places:
-        """The number of each row's run."""
-        return np.repeat(np.arange(self.size), self.lengths)
+    def run_of(self) -> pl.Series:
+        """The number of each row's run, UInt32."""
+        return pl.Series(np.repeat(np.arange(self.size, dtype=np.uint32), self.lengths))
 
     def spread(self, values: pl.Series) -> pl.Series:
         """One value per run, repeated for each of its rows."""
-        return values.gather(pl.Series(self.run_of(), dtype=pl.UInt32))
+        return values.gather(self.run_of())
 
     def firsts(self, *exprs: pl.Expr | str) -> pl.DataFrame:
         """The first row of each run."""
-        return self.rows.select(exprs)[self.starts]
+        return self.rows.select(exprs).select(pl.all().gather(self.starts))
 
     def lasts(self, *exprs: pl.Expr | str) -> pl.DataFrame:
         """The last row of each run."""
-        return self.rows.select(exprs)[self.ends - 1]
+        return self.rows.select(exprs).select(pl.all().gather(self.ends - 1))
 
     def count(self, days: int | None = None) -> pl.Series:
         """Rows per run, in the last so many days or at all: Int64."""
@@ -108,8 +118,7 @@ class Runs:
 
     def sums(self, *exprs: pl.Expr | str) -> pl.DataFrame:
         """Sums of integer or Boolean expressions over each run, Int64; null counts as nothing."""
-        values = self.rows.select(exprs).select(pl.all().cast(pl.Int64).fill_null(0))
-        return self._reduced(np.add, values)
+        return self.over((None,), *exprs)
 
     def over(self, windows: Iterable[int | None], *exprs: pl.Expr | str) -> pl.DataFrame:
         """Sums over several windows: columns `<name>` (None) and `<name>_<days>d`, expression by expression.
@@ -118,32 +127,30 @@ class Runs:
             windows: lengths in days; None is the whole run.
             exprs: integer or Boolean expressions over the rows.
         """
-        wanted = list(windows)
-        running = self.rows.select(exprs).select(pl.all().cast(pl.Int64).fill_null(0).cum_sum())
+        starts = {days: self.starts if days is None else self.windows[days] for days in windows}
         columns = {}
-        for series in running:
-            sums = np.concatenate([[0], series.to_numpy()])
-            upto = sums[self.ends]
-            for days in wanted:
-                start = self.starts if days is None else self.windows[days]
-                columns[series.name if days is None else f"{series.name}_{days}d"] = upto - sums[start]
+        for series in self.rows.select(exprs):
+            sums = np.zeros(self.rows.height + 1, np.int64)
+            np.cumsum(series.cast(pl.Int64).fill_null(0).to_numpy(), out=sums[1:])
+            upto = sums.take(self.ends)
+            for days, start in starts.items():
+                name = series.name if days is None else f"{series.name}_{days}d"
+                columns[name] = upto - sums.take(start)
         return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Int64))
 
     def least(self, *exprs: pl.Expr | str) -> pl.DataFrame:
         """The least of each run; values hold no null."""
-        return self._reduced(np.minimum, self.rows.select(exprs))
+        return self._reduced(np.minimum, *exprs)
 
     def most(self, *exprs: pl.Expr | str) -> pl.DataFrame:
         """The greatest of each run; values hold no null."""
-        return self._reduced(np.maximum, self.rows.select(exprs))
+        return self._reduced(np.maximum, *exprs)
 
-    def floats(self, *exprs: pl.Expr | str) -> pl.DataFrame:
-        """Sums of Float64 expressions without null, each in the order of its run's rows."""
-        return self._reduced(np.add, self.rows.select(exprs))
-
-    def added(self, values: npt.NDArray[Number]) -> npt.NDArray[Number]:
-        """Sums over each run of numbers that lie beside the rows, in the rows' order."""
-        return np.add.reduceat(values, self.starts) if self.size else values
+    def summed(self, values: pl.Series) -> pl.Series:
+        """Float64 values without null, one per row, summed over each run in the order of its rows."""
+        if not self.size:
+            return values
+        return pl.Series(values.name, np.add.reduceat(values.to_numpy(), self.starts))
 
     def where(self, keep: pl.Expr) -> Self:
         """The runs of the rows that are kept; runs without a row vanish. Windows are not kept."""
@@ -152,7 +159,8 @@ class Runs:
         ends = np.cumsum(lengths[lengths > 0])
         return type(self)(self.rows.filter(mask), ends - lengths[lengths > 0], ends)
 
-    def _reduced(self, reduce: np.ufunc, values: pl.DataFrame) -> pl.DataFrame:
+    def _reduced(self, reduce: np.ufunc, *exprs: pl.Expr | str) -> pl.DataFrame:
+        values = self.rows.select(exprs)
         if not self.size:
             return values
         return pl.DataFrame(

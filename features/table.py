@@ -1,24 +1,30 @@
 """All features of all customers at one or many days: the families put together.
 
 One row per (as_of, customer) with a net purchase by then. A family whose table the shop does not have is
-absent, not zero. Each snapshot reads the same History; nothing after its day is seen, because every family
-takes its windows from `AsOf`.
+absent, not zero. Customers are read in parts: `prepare` opens a part's books, counts its baskets and what the
+shop's norms are made of; once all parts are counted, `finish` makes the features. Nothing after a snapshot's
+day is seen, because every family takes its windows from `AsOf`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 import polars as pl
 
-from features import basket, rhythm
+from features import basket, census, families
 from features.asof import AsOf
-from features.families import derived, families, latent, neighbours, passing, zeros
-from features.frequency import placed
+from features.books import Books
+from features.census import Counts, Norms
+from features.engine import Engine, Threads
 from features.hashing import uniform
-from features.history import History
+from features.history import History, Part
+from features.known import Known
 from features.labels import labels
 from features.options import StageOptions
-from features.orders import purchases
-from features.stages import add_stages, segment_quantiles
+
+T = TypeVar("T")
 
 KEYS = ("as_of", "customer_id")
 # Facts that people read and rules use; models do not learn from them.
@@ -33,6 +39,46 @@ FACTS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which features are made.
+
+    Attributes:
+        days: the snapshots.
+        columns: canonical transaction columns that the shop has at all.
+        country: whose holidays count, or None.
+        stages: where the lines between stages lie.
+        share: which share of the customers is kept, drawn by hash; everybody is counted in the norms.
+    """
+
+    days: tuple[AsOf, ...]
+    columns: frozenset[str]
+    country: str | None
+    stages: StageOptions
+    share: float = 1.0
+
+    @classmethod
+    def of(cls, history: History, days: Sequence[AsOf], stages: StageOptions, share: float = 1.0) -> "Plan":
+        """The plan for a shop."""
+        ordered = tuple(sorted(days, key=lambda one: one.day))
+        return cls(ordered, history.columns, history.country, stages, share)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A part, read and counted.
+
+    Attributes:
+        books: of its kept customers.
+        baskets: of each snapshot.
+        counts: of each snapshot, what the shop's norms are made of.
+    """
+
+    books: Books
+    baskets: Mapping[AsOf, basket.Baskets]
+    counts: Mapping[AsOf, Counts]
+
+
 def training_table(  # noqa: PLR0917 - what it is made of, in order
     history: History,
     snapshots: Sequence[AsOf],
@@ -40,8 +86,9 @@ def training_table(  # noqa: PLR0917 - what it is made of, in order
     months: int,
     stages: StageOptions,
     max_rows: int,
+    engine: Engine | None = None,
 ) -> pl.DataFrame:
-    """Features of past days with what happened after each, sorted by as_of and customer.
+    """Features of past days with what happened after each, sorted by as_of and part.
 
     Beyond `max_rows` a sample of customers is kept, drawn by hash: whole customers, the same ones every time,
     each with the same chance, so that measures on the sample need no weights.
@@ -53,64 +100,130 @@ def training_table(  # noqa: PLR0917 - what it is made of, in order
         months: months after each day whose margin is summed, see `features.labels`.
         stages: where the lines between stages lie.
         max_rows: most rows to return, about.
+        engine: where parts are worked on; default threads of this machine.
     """
-    drawn = uniform("customer_id", "training") < _share(history, snapshots, max_rows)
-    return pl.concat(
-        [
-            feature_table(history, as_of, stages)
-            .filter(drawn)
-            .join(_outcomes(history, as_of, until, months), on=KEYS, validate="1:1", maintain_order="left")
-            for as_of in sorted(snapshots, key=lambda one: one.day)
-        ],
-        how="diagonal",
-    )
+    outcome = partial(_outcome, until=until, months=range(1, months + 1))
+    with Threads() as threads:
+        chosen = engine or threads
+        plan = Plan.of(history, snapshots, stages, _share(chosen, history, snapshots, max_rows))
+        days, prepared = started(chosen, history, plan)
+        tables = [chosen.gather(chosen.map(partial(day, outcome=outcome), prepared)) for day in days]
+    return pl.concat([part for day in tables for part in day], how="diagonal")
 
 
-def _share(history: History, snapshots: Sequence[AsOf], max_rows: int) -> float:
-    """Which share of the customers gives at most so many rows."""
-    first = history.orders.group_by("customer_id").agg(pl.col("ordered_on").min())
-    rows = first.select(pl.sum_horizontal(one.known(pl.col("ordered_on")).sum() for one in snapshots))
-    return max_rows / max(int(rows.collect().item()), max_rows)
-
-
-def _outcomes(history: History, as_of: AsOf, until: AsOf, months: int) -> pl.DataFrame:
-    return labels(
-        history.orders,
-        history.margins,
-        history.contacts,
-        as_of,
-        months=range(1, months + 1),
-        known_until=until,
-    ).collect()
-
-
-def feature_table(history: History, as_of: AsOf, stages: StageOptions) -> pl.DataFrame:
-    """Features of one day.
+def feature_table(
+    history: History, as_of: AsOf, stages: StageOptions, engine: Engine | None = None
+) -> pl.DataFrame:
+    """Features of one day, in memory.
 
     Args:
         history: everything known; rows after the day are not read.
         as_of: the day and its windows.
         stages: where the lines between stages lie.
+        engine: where parts are worked on; default threads of this machine.
 
     Returns:
-        as_of, customer_id, features and `FACTS`; sorted by customer_id. Money is in minor units.
+        as_of, customer_id, features and `FACTS`; sorted by part and customer_id. Money is in minor units.
     """
-    known = placed(purchases(history.orders, as_of)).collect().lazy()
-    gaps = rhythm.with_gaps(known).collect().lazy()
-    everyone, *others = pl.collect_all(families(history, known, gaps, as_of, stages))
-    for family in [*others, *latent(known, gaps, as_of)]:
-        everyone = everyone.join(family, on="customer_id", how="left")
-    joined = everyone.join(neighbours(history, everyone, as_of), on="customer_id", how="left")
-    finished = _derived(joined.lazy(), as_of, history, joined.columns)
-    return (
-        add_stages(finished, segment_quantiles(gaps, as_of.day, stages), stages)
-        .select(pl.lit(as_of.day).alias("as_of"), "customer_id", pl.exclude("customer_id", *passing()))
-        .sort("customer_id")
-        .collect()
-    )
+    with Threads() as threads:
+        chosen = engine or threads
+        [day], prepared = started(chosen, history, Plan.of(history, [as_of], stages))
+        return pl.concat(chosen.gather(chosen.map(day, prepared)))
 
 
-def _derived(joined: pl.LazyFrame, as_of: AsOf, history: History, present: list[str]) -> pl.LazyFrame:
-    filled = joined.with_columns(pl.col(zeros()).fill_null(0))
-    made = filled.with_columns(derived(as_of, history, present))
-    return made.with_columns(basket.narrowing()) if "categories" in present else made
+def each_part(  # noqa: PLR0917 - what is made, and what is done with it
+    history: History, as_of: AsOf, stages: StageOptions, engine: Engine, sink: Callable[[int, pl.DataFrame], T]
+) -> list[T]:
+    """Features of one day, part by part, where the parts are: no more than a few are in memory at a time.
+
+    Args:
+        history: everything known; rows after the day are not read.
+        as_of: the day and its windows.
+        stages: where the lines between stages lie.
+        engine: where parts are worked on.
+        sink: given the number of a part and its features (see `feature_table`); what it returns is small.
+
+    Returns:
+        What the sink returned, in the order of the parts.
+    """
+    [day], prepared = started(engine, history, Plan.of(history, [as_of], stages))
+    return engine.gather(engine.map(partial(_sunk, day=day, sink=sink), range(len(prepared)), prepared))
+
+
+def started(engine: Engine, history: History, plan: Plan) -> tuple[list[partial[pl.DataFrame]], list[Any]]:
+    """Read and count every part, and find the norms of each day.
+
+    Returns:
+        For each day of the plan, in order, the function that makes a prepared part's features; and the
+        prepared parts, as results to come.
+    """
+    prepared = engine.map(partial(prepare, plan=plan), history.parts)
+    counted = engine.gather(engine.map(_counts, prepared))
+    norms = [Norms.of(census.merged(part[day] for part in counted), plan.stages) for day in plan.days]
+    return [partial(finish, plan=plan, day=day, norms=one) for day, one in zip(plan.days, norms, strict=True)], prepared
+
+
+def prepare(part: Part, plan: Plan) -> Prepared:
+    """Read a part, count its baskets and its customers at each snapshot, and keep what features need."""
+    books = Books.open(part, plan.columns)
+    kept = pl.Series([True]) if plan.share >= 1 else books.people.select(_drawn(plan.share)).to_series()
+    baskets, counts = {}, {}
+    for day in plan.days:
+        known = Known.of(books, day)
+        found = basket.baskets(books.goods, known.customers, day, plan.columns)
+        counts[day] = census.count(known, found)
+        baskets[day] = found if plan.share >= 1 else found.only(kept.gather(known.customers))
+    return Prepared(books.without_goods().only(kept.to_numpy()), baskets, counts)
+
+
+def finish(
+    prepared: Prepared,
+    plan: Plan,
+    day: AsOf,
+    norms: Norms,
+    outcome: Callable[[Known], pl.DataFrame] | None = None,
+) -> pl.DataFrame:
+    """Features of a prepared part's customers.
+
+    Args:
+        prepared: from `prepare`.
+        plan: what was prepared.
+        day: one of its days.
+        norms: of that day.
+        outcome: what is put beside the features: one row per known customer.
+    """
+    known = Known.of(prepared.books, day)
+    made = families.features(known, prepared.baskets[day], norms, plan.columns, plan.country, plan.stages)
+    keys = pl.DataFrame({"customer_id": known.names}).select(as_of=pl.lit(day.day), customer_id="customer_id")
+    beside = [] if outcome is None else [outcome(known)]
+    return pl.concat([keys, made, *beside], how="horizontal")
+
+
+def _sunk(
+    number: int, prepared: Prepared, day: Callable[[Prepared], pl.DataFrame], sink: Callable[[int, pl.DataFrame], T]
+) -> T:
+    return sink(number, day(prepared))
+
+
+def _counts(prepared: Prepared) -> Mapping[AsOf, Counts]:
+    return prepared.counts
+
+
+def _drawn(share: float) -> pl.Expr:
+    return uniform("customer_id", "training") < share
+
+
+def _outcome(known: Known, until: AsOf, months: Sequence[int]) -> pl.DataFrame:
+    return labels(known, months=months, known_until=until)
+
+
+def _share(engine: Engine, history: History, days: Sequence[AsOf], max_rows: int) -> float:
+    """Which share of the customers gives at most so many rows."""
+    rows = sum(engine.gather(engine.map(partial(_rows, days=tuple(days)), history.parts)))
+    return max_rows / max(rows, max_rows)
+
+
+def _rows(part: Part, days: Sequence[AsOf]) -> int:
+    """Customers of a part on all days together."""
+    firsts = part.first_days().select(pl.sum_horizontal(day.known(pl.col("first_on")).sum() for day in days))
+    return int(firsts.item())

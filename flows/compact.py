@@ -7,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from features import parts
 from features.contracts import TABLES
+from features.wording import counted
 from flows import inputs
 from flows.artifacts import summarise
 from flows.console import step
@@ -25,14 +26,14 @@ def compact(config: str, overrides: list[str] | None = None) -> dict[str, Any]:
     settings = load(config, overrides or [])
     with hold(settings.root, "winback compact"):
         rows = {table: merge(settings, table) for table in TABLES if inputs.lake(settings).holds(table)}
-    total = sum(rows.values())
+    base = f"The base of {counted(len(rows), 'table')} holds {counted(sum(rows.values()), 'row')}"
     return summarise(
         "compact",
         {
             "status": "done",
             "counts": rows,
             "paths": {"lake": str(inputs.workspace(settings).lake)},
-            "sentences": [f"The base of {len(rows)} tables holds {total:,} rows; no increment is left."],
+            "sentences": [f"{base}; no increment is left."],
         },
     )
 

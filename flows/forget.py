@@ -14,11 +14,11 @@ import polars as pl
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from features import parts
+from features import parts, quarantine
 from features.contracts import TABLES
 from features.hashing import sha256
 from features.pricing import fingerprint
-from features.quarantine import named
+from features.wording import counted
 from flows import inputs
 from flows.artifacts import summarise
 from flows.forgotten import add_forgotten
@@ -74,6 +74,7 @@ def erase(settings: Settings, person: str) -> Erased:
     places, held = inputs.workspace(settings), inputs.lake(settings)
     for name in _RUNS:
         shutil.rmtree(places.runs / name, ignore_errors=True)
+    quarantine.recover(places.quarantine)
     customer_id = _find(settings, person)
     if customer_id is None:
         for name in TABLES:
@@ -92,13 +93,14 @@ def erase(settings: Settings, person: str) -> Erased:
 def _sentences(erased: Erased) -> Iterator[str]:
     places = [place for place, rows in erased.counts.items() if rows]
     if erased.found:
-        yield f"Erased: {sum(erased.counts.values()):,} rows in {len(places)} places."
+        rows = sum(erased.counts.values())
+        yield f"Erased: {counted(rows, 'row')} in {counted(len(places), 'place')}."
     else:
         yield "Nothing was found under this id. Is it written as in the shop's own files?"
     if erased.other_ids:
         yield (
-            f"The same person has {erased.other_ids} more ids, which stay. To erase them too, run "
-            "winback forget with each of them."
+            f"Not erased: {counted(erased.other_ids, 'more id')} of the same person. To erase all of them, "
+            "run winback forget with each."
         )
     yield "Rows of this id that are delivered again will be set aside without their content."
 
@@ -110,7 +112,7 @@ def _find(settings: Settings, person: str) -> str | None:
     files = (file for kind in (*_DAILY, "lists") for file in _files(settings, kind))
     in_files = (_owner_of(file, person) for file in files)
     texts = (text for file in _rejected(settings) for text in pl.read_parquet(file)["row"].drop_nulls())
-    in_quarantine = (named(text, frozenset({person})) for text in texts)
+    in_quarantine = (quarantine.named(text, frozenset({person})) for text in texts)
     found = (one for places in (in_lake, in_files, in_quarantine) for one in places)
     return next((one for one in found if one is not None), None)
 
@@ -153,7 +155,7 @@ def _without_rejected(file: Path, customer_id: str) -> int:
     word = re.compile(rf"(?<!\w){re.escape(customer_id)}(?!\w)")
     person = frozenset({fingerprint(customer_id)})
     theirs = [
-        text is not None and (bool(word.search(text)) or named(text, person) is not None)
+        text is not None and (bool(word.search(text)) or quarantine.named(text, person) is not None)
         for text in frame["row"]
     ]
     return _keep(file, frame, frame.filter(~pl.Series(theirs, dtype=pl.Boolean)), private=True)

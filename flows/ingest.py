@@ -9,6 +9,7 @@ from features import ledger, quarantine
 from features.contracts import TABLES
 from features.ingest import Folders
 from features.ingest import ingest as accept
+from features.wording import counted
 from flows import inputs
 from flows.artifacts import summarise
 from flows.console import step
@@ -38,6 +39,7 @@ def take_in(settings: Settings) -> dict[str, Any]:
     """Accept every delivery that the lake does not hold yet; nothing when one of them is refused."""
     places, held = inputs.workspace(settings), inputs.lake(settings)
     fix_layout(settings, places.lake)
+    quarantine.recover(places.quarantine)
     folders = Folders(places.runs / "staging", places.quarantine)
     with inputs.gate(settings, "ingest") as gate, step("Reading what is new in the sources") as more:
         receipts = accept(
@@ -53,7 +55,8 @@ def take_in(settings: Settings) -> dict[str, Any]:
         name: sum(getattr(one, name) for one in receipts)
         for name in ("delivered", "accepted", "quarantined", "guests")
     }
-    said = f"{len(receipts)} new deliveries: {totals['accepted']:,} of {totals['delivered']:,} rows accepted"
+    deliveries = counted(len(receipts), "new delivery", "new deliveries")
+    said = f"{deliveries}: {totals['accepted']:,} of {counted(totals['delivered'], 'row')} accepted"
     return {
         "status": "done",
         "counts": {"deliveries": len(receipts), **totals},

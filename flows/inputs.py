@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from features.asof import AsOf
+from features.engine import Engine, Threads
 from features.history import History, read_history
 from features.lake import Lake
 from features.options import SourceOptions
@@ -65,6 +66,13 @@ def gate(settings: Settings, run: str) -> Iterator[Gate]:
         yield opened
 
 
+@contextmanager
+def engine(settings: Settings) -> Iterator[Engine]:
+    """Where the heavy steps run; it ends with the block."""
+    with Threads() as threads:
+        yield threads
+
+
 def suite(settings: Settings, name: str, today: date | None = None) -> Suite:
     """A suite, the user's own before the built-in one."""
     own = settings.quality.suites
@@ -87,10 +95,7 @@ def history(settings: Settings, as_of: AsOf) -> History:
     rate = settings.value.margin_rate
     known = read_history(lake(settings), settings.timezone, rate, as_of, settings.country)
     own = own_contacts(settings, as_of)
-    if own is None:
-        return known
-    frames = [own] if known.contacts is None else [known.contacts.select(own.collect_schema().names()), own]
-    return known.with_contacts(pl.concat(frames))
+    return known if own is None else known.with_contacts(own)
 
 
 def own_contacts(settings: Settings, as_of: AsOf) -> pl.LazyFrame | None:

@@ -1,7 +1,7 @@
 """The flow that measures what delivered lists earned, against the people held out of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import polars as pl
@@ -36,11 +36,12 @@ MEASUREMENTS = "measurements.parquet"
 _LISTS_TOLD = 5
 # A split this unlikely was not made by the draw alone (the usual threshold of sample-ratio checks).
 _UNLIKELY = 0.001
+_MISSING_ORDERS = "Orders that have not arrived would count as people who did not come back."
 
 
 @flow(name="winback-measure", flow_run_name=name_of_run, validate_parameters=False)
 def measure(config: str, as_of: str | None = None, overrides: list[str] | None = None) -> dict[str, Any]:
-    """Measure every delivered list whose outcome window is complete.
+    """Measure every delivered list whose outcome window is over, and whose orders have arrived.
 
     Args:
         config: path of the config file.
@@ -61,12 +62,17 @@ def compare(settings: Settings, as_of: AsOf) -> dict[str, Any]:
         DataRefused: when the orders of the last days have not arrived.
     """
     trials = _trials(settings, as_of)
-    complete = [trial for trial in trials if trial.window.is_complete(as_of.day)]
-    counts = {"lists_measured": len(complete)}
+    over = [trial for trial in trials if trial.window.is_complete(as_of.day)]
+    newest = _newest_order(settings)
+    complete = [trial for trial in over if _arrived(trial, newest)]
+    counts = {"lists_measured": len(complete), "lists_without_orders": len(over) - len(complete)}
     summary: dict[str, Any] = {"status": "done", "as_of": as_of.day.isoformat(), "counts": counts}
-    if not complete:
+    if not over:
         return {**summary, "sentences": [_not_yet(settings, as_of, trials)]}
-    _refuse_late_feed(settings, as_of)
+    _refuse_late_feed(settings, as_of, newest)
+    left = list(_left(over, newest))
+    if not complete:
+        return {**summary, "sentences": left}
     with step("Measuring delivered lists"):
         table = _measurements(settings, as_of, complete)
     folder = inputs.workspace(settings).measurements(as_of.day)
@@ -78,7 +84,7 @@ def compare(settings: Settings, as_of: AsOf) -> dict[str, Any]:
         **summary,
         "counts": counts | verdicts,
         "paths": {"measurements": str(folder / MEASUREMENTS)},
-        "sentences": list(_told(table, verdicts, settings.currency)),
+        "sentences": [*_told(table, verdicts, settings.currency), *left],
     }
 
 
@@ -170,19 +176,43 @@ def _told(table: pl.DataFrame, verdicts: Mapping[str, int], currency: str) -> It
         yield from sentences(rows, currency)
 
 
-def _refuse_late_feed(settings: Settings, as_of: AsOf) -> None:
-    """Orders that have not arrived would count as people who did not come back."""
-    allowed = settings.sources["transactions"].max_age_days
+def _newest_order(settings: Settings) -> date | None:
+    """The day of the newest order in the lake, in the shop's time zone."""
     newest = ledger.live(inputs.workspace(settings).lake, "transactions")["last_at"].max()
-    if allowed is None or not isinstance(newest, datetime):
+    return newest.astimezone(settings.zone).date() if isinstance(newest, datetime) else None
+
+
+def _arrived(trial: Trial, newest: date | None) -> bool:
+    """Whether the orders of the whole outcome window are there."""
+    return newest is not None and trial.window.is_complete(newest)
+
+
+def _refuse_late_feed(settings: Settings, as_of: AsOf, newest: date | None) -> None:
+    """A feed that is late by the shop's own rule is refused, whatever windows it may still cover."""
+    allowed = settings.sources["transactions"].max_age_days
+    if allowed is None or newest is None:
         return
-    day = newest.astimezone(settings.zone).date()
-    if (as_of.day - day).days > allowed:
+    if (as_of.day - newest).days > allowed:
         raise DataRefused(
-            f"The newest order is of {day}, more than sources.transactions.max_age_days ({allowed}) before "
-            f"{as_of.day}: missing orders would count as people who did not come back. Run winback ingest, "
-            "deliver what is missing, or measure by an earlier --as-of."
+            f"The newest order is of {newest}, more than sources.transactions.max_age_days ({allowed}) "
+            f"before {as_of.day}. {_MISSING_ORDERS} Run winback ingest, deliver what is missing, or measure "
+            "by an earlier --as-of."
         )
+
+
+def _left(over: Sequence[Trial], newest: date | None) -> Iterator[str]:
+    """Which lists are left unmeasured although their days are over: their orders have not all arrived."""
+    left = [trial for trial in over if not _arrived(trial, newest)]
+    if not left:
+        return
+    first = min(left, key=lambda trial: (trial.window.outcome_end, trial.as_of))
+    one = f"The list of {first.as_of} is not measured"
+    many = f"{len(left)} lists are not measured, first that of {first.as_of}"
+    found = "the lake holds no orders" if newest is None else f"the newest order is of {newest}"
+    yield (
+        f"{one if len(left) == 1 else many}: its outcome window lasts until {first.window.outcome_end}, but "
+        f"{found}. {_MISSING_ORDERS} Run winback ingest, or deliver what is missing."
+    )
 
 
 def _not_yet(settings: Settings, as_of: AsOf, trials: Sequence[Trial]) -> str:

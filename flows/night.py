@@ -1,6 +1,7 @@
 """The steps of a night, each whole or not at all: check the feeds, build features, score, rank and write."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from features.errors import DataRefused
 from features.freshness import feed_measures, list_measures, stage_measures
 from features.lake import Lake
 from features.quality import Gate, Verdict, refuse
-from features.table import feature_table
+from features.table import each_part
 from flows import inputs
 from flows.console import step
 from flows.enrolments import read_manifest
@@ -25,10 +26,10 @@ from flows.train import Model
 from flows.workspace import publish_folder
 from models.assignment import list_id
 from models.bundle import load_bundle, predict
-from models.decision import Decision, Night, Rules, appraise_all, decide
+from models.decision import READ, Decision, Night, Rules, appraise_all, decide
 from models.outputs import Manifest, contact_by, scores
 
-FEATURES, SCORES, PREDICTIONS = "features.parquet", "scores.parquet", "predictions.parquet"
+SCORES = "scores.parquet"
 _ROWS_SHOWN = 10
 
 
@@ -58,40 +59,34 @@ def check_feeds(settings: Settings, as_of: AsOf) -> None:
 
 @task(name="build features", cache_policy=NO_CACHE)
 def build_features(settings: Settings, as_of: AsOf) -> Path:
-    """Features of everyone who had bought by the day; returns the file."""
+    """Features of everyone who had bought by the day, one file per part of the customers; returns the folder."""
     folder = inputs.workspace(settings).features(as_of.day)
-    with step("Building features"):
-        frame = feature_table(inputs.history(settings, as_of), as_of, settings.stages)
-    if frame.is_empty():
-        raise DataRefused(
-            f"Nobody had bought anything by {as_of.day}, so there is nobody to score. Choose "
-            f"a later --as-of, or "
-            "look at what the lake holds: winback status."
-        )
     before = _stage_counts(settings, as_of)
-    with step("Checking features"), inputs.gate(settings, f"{as_of.day} features") as gate:
-        rows = gate.check_table(
-            inputs.suite(settings, "features"),
-            frame,
-            ("as_of",),
-            frozenset({"customer_id"}),
-            label="features",
-        )
-        refuse([rows, *_stage_jump(settings, gate, as_of, frame, before)])
     with publish_folder(folder) as aside:
-        write_parquet(frame, aside / FEATURES)
-    return folder / FEATURES
+        with step("Building features"), inputs.engine(settings) as engine:
+            known, write = inputs.history(settings, as_of), partial(_write_part, aside)
+            rows = sum(each_part(known, as_of, settings.stages, engine, write))
+        if not rows:
+            raise DataRefused(
+                f"Nobody had bought anything by {as_of.day}, so there is nobody to score. Choose a later "
+                "--as-of, or look at what the lake holds: winback status."
+            )
+        with step("Checking features"), inputs.gate(settings, f"{as_of.day} features") as gate:
+            rules = inputs.suite(settings, "features")
+            frame = pl.read_parquet(aside, columns=list(rules.columns))
+            personal = frozenset({"customer_id"})
+            checked = gate.check_table(rules, frame, ("as_of",), personal, label="features")
+            refuse([checked, *_stage_jump(settings, gate, as_of, frame, before)])
+    return folder
 
 
 @task(name="score", cache_policy=NO_CACHE)
 def score(settings: Settings, as_of: AsOf, features: Path, model: Model) -> Path:
-    """Predict for everyone; returns the file of predictions."""
+    """Predict for everyone, part by part; returns the folder of predictions."""
     folder = inputs.workspace(settings).runs / f"predictions/as_of={as_of.day}"
-    with step("Scoring customers"):
-        predictions = predict(load_bundle(model.bundle), pl.read_parquet(features))
-    with publish_folder(folder) as aside:
-        write_parquet(predictions, aside / PREDICTIONS)
-    return folder / PREDICTIONS
+    with step("Scoring customers"), publish_folder(folder) as aside, inputs.engine(settings) as engine:
+        engine.gather(engine.map(partial(_predict_part, model.bundle, aside), sorted(features.iterdir())))
+    return folder
 
 
 @task(name="rank and write the list", cache_policy=NO_CACHE)
@@ -104,7 +99,9 @@ def rank(
     lake_version = ledger.version(held.root)
     night = Night(as_of.day, list_id(as_of.day, settings.digest(), model.digest, lake_version), model.digest)
     with step("Ranking by expected incremental profit"):
-        appraised = appraise_all(pl.read_parquet(predictions), pl.read_parquet(features), rules)
+        facts = pl.scan_parquet(features)
+        read = [name for name in READ if name in facts.collect_schema()]
+        appraised = appraise_all(pl.read_parquet(predictions), facts.select(read).collect(), rules)
         decision = decide(appraised, inputs.known_people(settings, as_of), rules, night)
         scored = scores(appraised.people, settings.currency, model.digest)
     with step("Checking scores and list"), inputs.gate(settings, f"{as_of.day} list") as gate:
@@ -151,6 +148,15 @@ def told(summary: dict[str, Any], arrived: Mapping[str, Any], currency: str, sto
     ]
     paths = {**summary["paths"], "mlflow": store}
     return {**summary, "sentences": sentences, "paths": paths}
+
+
+def _write_part(folder: Path, number: int, features: pl.DataFrame) -> int:
+    write_parquet(features, folder / f"part-{number:04d}.parquet")
+    return features.height
+
+
+def _predict_part(bundle: Path, folder: Path, features: Path) -> None:
+    write_parquet(predict(load_bundle(bundle), pl.read_parquet(features)), folder / features.name)
 
 
 def _rules(settings: Settings) -> Rules:

@@ -32,8 +32,9 @@ def nightly(
         arrived = take_in(settings)
         tidy(settings)
         night.check_feeds(settings, day)
+        champion = champion_for(settings, day)
         features = night.build_features(settings, day)
-        model = champion_for(settings, day) or first_model(settings, day)
+        model = champion or first_model(settings, day)
         predictions = night.score(settings, day, features, model)
         summary = night.rank(settings, day, features, predictions, model, revision=revision)
     store = inputs.store(settings).label

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -21,13 +21,15 @@ from features.errors import ConfigError
 from features.options import (
     ChurnOptions,
     LakeOptions,
+    Options,
     QualityOptions,
-    Section,
     SourceOptions,
     StageOptions,
     check_sources,
     parse_day,
 )
+from features.readable import Zone
+from features.wording import counted
 from models.options import (
     ConsentOptions,
     ContactOptions,
@@ -59,13 +61,15 @@ class _EachKeyOnce(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-class Settings(Section):
+class Settings(Options):
     """The whole config. `configs/base.yaml` shows every key with its meaning."""
 
     workspace: str = Field(
         default="workspace", min_length=1, description="folder of everything a run leaves behind"
     )
-    timezone: str = Field(default="UTC", description="the shop's time zone; days are counted in it")
+    timezone: Zone = Field(
+        default="UTC", description="the shop's time zone; days are counted in it; fixed by the first ingest"
+    )
     currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$", description="reporting currency, ISO 4217")
     country: str | None = Field(
         default=None, description="whose public holidays count, ISO 3166, e.g. NL; null: no holidays"
@@ -86,13 +90,6 @@ class Settings(Section):
     consent: ConsentOptions
     list: ListOptions = Field(default_factory=ListOptions)
     mlflow: MlflowOptions = Field(default_factory=MlflowOptions)
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, zone: str) -> str:
-        if zone not in available_timezones():
-            raise ValueError(f"{zone!r} is not a time zone; write one like Europe/Berlin")
-        return zone
 
     @field_validator("country")
     @classmethod
@@ -186,6 +183,11 @@ def secret(text: str) -> str:
 
 
 def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    if path.is_dir():
+        found = ", ".join(sorted(one.name for one in path.glob("*.yaml"))) or "none"
+        raise ConfigError(
+            f"{path} is a folder, not a config file. Name a YAML file; those in the folder: {found}."
+        )
     if not path.is_file():
         known = sorted(p.name for p in CONFIGS.glob("*.yaml"))
         raise ConfigError(
@@ -242,7 +244,7 @@ def _explain(error: ValidationError, path: str | Path) -> str:
         else:
             message = str(fault["msg"]).removeprefix("Value error, ")
             lines += [f"{place}: {line}" if place else line for line in message.splitlines()]
-    return f"{path} has {len(lines)} faults:\n" + "\n".join(f"  - {line}" for line in lines)
+    return f"{path} has {counted(len(lines), 'fault')}:\n" + "\n".join(f"  - {line}" for line in lines)
 
 
 def _hint(place: str) -> str:

@@ -165,15 +165,9 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
             "The lake holds no purchases to learn from. Run winback ingest, or look at the sources."
         )
     days = complete_snapshots(as_of, first, settings.train.snapshots)
-    with step(f"Building features of {len(days)} past days"):
-        rows = training_table(
-            history,
-            days,
-            as_of,
-            settings.value.horizon_months,
-            settings.stages,
-            settings.train.max_rows,
-        )
+    with step(f"Building features of {len(days)} past days"), inputs.engine(settings) as engine:
+        months, most = settings.value.horizon_months, settings.train.max_rows
+        rows = training_table(history, days, as_of, months, settings.stages, most, engine)
     with step(f"Training on {rows.height:,} rows"):
         trained = training.train(rows, as_of, _recipe(settings))
     with step("Recording the training in MLflow"), tempfile.TemporaryDirectory() as folder:

@@ -56,16 +56,6 @@ class Workspace:
         """The file whose lock lets one writer in at a time."""
         return self.root / ".lock"
 
-    @property
-    def mlflow_db(self) -> Path:
-        """MLflow's database, unless a tracking URI is configured."""
-        return self.root / "mlflow.db"
-
-    @property
-    def mlflow_artifacts(self) -> Path:
-        """MLflow's artifacts, unless a tracking URI is configured."""
-        return self.root / "mlartifacts"
-
     def features(self, as_of: date) -> Path:
         """Features of one day."""
         return self._of("features", as_of)

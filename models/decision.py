@@ -14,15 +14,32 @@ import polars as pl
 from features.errors import DataRefused
 from features.hashing import uniform
 from features.money import exponent, units
+from features.table import KEYS
 from models.assignment import Arm, enrolment_ids, stratum
 from models.eligibility import BARRED, Known, Reason, barred, consent_note, permitted
 from models.options import ConsentOptions, ContactOptions, EffectOptions, ListOptions, OfferOptions
 from models.outputs import EXCLUDED, HOLDOUT, WINBACK, contact_by, rows
 from models.persons import persons
-from models.profit import appraise, best
+from models.profit import ORDER_AMOUNTS, appraise, best
 from models.reasons import with_reasons
 from models.selection import FINE, fine_cost, one_per_person, select, with_potential
-from models.tiers import with_tier
+from models.tiers import HABITS, with_tier
+
+
+# Features that a decision reads, where the shop has them.
+READ = (
+    *KEYS,
+    "stage",
+    "last_purchase_on",
+    "days_since_last_purchase",
+    "usual_gap_days",
+    "overdue_ratio",
+    "favourite_product",
+    "favourite_category",
+    "orders",
+    *HABITS,
+    *ORDER_AMOUNTS,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from features.contracts import Stage
-from features.options import Days, Section, Share
+from features.options import Days, Number, Options, Share, no_flag
 
 Money = Annotated[float, Field(description="in units of the reporting currency")]
 
 
-class XgbOptions(Section):
+class XgbOptions(Options):
     """XGBoost's own parameters, passed through."""
 
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="where training runs")
@@ -29,7 +29,7 @@ class XgbOptions(Section):
     threads: int = Field(default=0, ge=0, description="0 uses all cores")
 
 
-class TrainOptions(Section):
+class TrainOptions(Options):
     """How the model is fitted and judged."""
 
     snapshots: int = Field(default=24, ge=1, le=120, description="most monthly snapshots to learn from")
@@ -43,7 +43,7 @@ class TrainOptions(Section):
     )
 
 
-class ValueOptions(Section):
+class ValueOptions(Options):
     """What winning a purchase is worth."""
 
     horizon_months: int = Field(default=12, ge=1, le=60, description="months of margin that count")
@@ -55,6 +55,13 @@ class ValueOptions(Section):
     )
     discount_rate: float = Field(default=0.1, ge=0, description="yearly rate that discounts later margin")
 
+    @field_validator("margin_rate", mode="before")
+    @classmethod
+    def _no_flag_inside(cls, rates: object) -> object:
+        for rate in rates.values() if isinstance(rates, Mapping) else ():
+            no_flag(rate)
+        return rates
+
     @model_validator(mode="after")
     def _has_default(self) -> "ValueOptions":
         if isinstance(self.margin_rate, Mapping) and "default" not in self.margin_rate:
@@ -62,14 +69,14 @@ class ValueOptions(Section):
         return self
 
 
-class AssumedEffect(Section):
+class AssumedEffect(Options):
     """Evidence C: a shift on the log-odds of buying, when contacted. Assumed, never measured."""
 
     mu: float = Field(default=0.2, description="mean shift, log-odds")
     sd: float = Field(default=0.2, ge=0, description="standard deviation of our belief, log-odds")
 
 
-class EffectOptions(Section):
+class EffectOptions(Options):
     """What is assumed about contacts until it is measured."""
 
     assumed: AssumedEffect = Field(default_factory=AssumedEffect)
@@ -82,7 +89,7 @@ class EffectOptions(Section):
     )
 
 
-class OfferOptions(Section):
+class OfferOptions(Options):
     """One thing that can be offered with a contact."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
@@ -96,16 +103,16 @@ class OfferOptions(Section):
     effect: AssumedEffect | None = Field(default=None, description="its own assumed effect")
 
 
-class ContactOptions(Section):
+class ContactOptions(Options):
     """What a contact costs."""
 
-    cost: Mapping[str, Annotated[float, Field(ge=0)]] = Field(
+    cost: Mapping[str, Annotated[Number, Field(ge=0)]] = Field(
         default_factory=lambda: {"email": 0.05},
         description="channel: cost of one contact, reporting currency",
     )
 
 
-class ConsentOptions(Section):
+class ConsentOptions(Options):
     """On what ground people may be contacted. There is no default for the basis."""
 
     basis: Literal["column", "assumed", "none"] = Field(
@@ -114,7 +121,7 @@ class ConsentOptions(Section):
     )
 
 
-class ListOptions(Section):
+class ListOptions(Options):
     """Who goes on the list."""
 
     budget: float | None = Field(default=None, ge=0, description="most expected cost, reporting currency")
@@ -144,7 +151,7 @@ class ListOptions(Section):
         return self
 
 
-class MlflowOptions(Section):
+class MlflowOptions(Options):
     """Where runs and models are tracked."""
 
     tracking_uri: str | None = Field(

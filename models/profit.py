@@ -13,6 +13,7 @@ from features.contracts import check
 from features.errors import ConfigError, DataRefused
 from features.hashing import uniform
 from features.money import exponent
+from features.wording import counted
 from models.effects import Array, Evidence, assumed, response
 from models.options import ContactOptions, EffectOptions, OfferOptions
 
@@ -180,9 +181,9 @@ def _check(people: pl.DataFrame, offers: Sequence[OfferOptions]) -> None:
         )
     numbers = [name for name, dtype in PREDICTIONS.items() if dtype == pl.Float64()]
     missing = people.select((~pl.col(numbers).is_finite()).fill_null(value=True).sum()).row(0, named=True)
-    faults = [f"{name}: {count} rows" for name, count in missing.items() if count]
+    faults = [f"{name}: {counted(count, 'row')}" for name, count in missing.items() if count]
     if faults:
         raise DataRefused(
-            f"predictions are not numbers in {len(faults)} columns: {'; '.join(faults)}. "
+            f"predictions are not numbers in {counted(len(faults), 'column')}: {'; '.join(faults)}. "
             "Train the model again."
         )

@@ -18,6 +18,8 @@ class Tier(StrEnum):
 
 # Shares of customers from the top that earn two points and one point for value.
 _TOP, _UPPER = 0.2, 0.5
+# Features that speak of rhythm and of breadth.
+HABITS = ("active_days", "categories", "products_bought")
 _REGULAR_DAYS = 3
 _BROAD_CATEGORIES = 2
 _BROAD_PRODUCTS = 3
@@ -53,9 +55,8 @@ def with_tier(people: pl.DataFrame) -> pl.DataFrame:
 
 
 def _habit(people: pl.DataFrame) -> pl.Expr:
-    regular = _at_least(people, "active_days", _REGULAR_DAYS)
-    categories = _at_least(people, "categories", _BROAD_CATEGORIES)
-    products = _at_least(people, "products_bought", _BROAD_PRODUCTS)
+    enough = (_REGULAR_DAYS, _BROAD_CATEGORIES, _BROAD_PRODUCTS)
+    regular, categories, products = (_at_least(people, *one) for one in zip(HABITS, enough, strict=True))
     return regular.cast(pl.Int8) + (categories | products).cast(pl.Int8)
 
 

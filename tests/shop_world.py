@@ -1,6 +1,5 @@
 """Small histories for tests: order lines in the lake's shape, and a Hypothesis strategy for them."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -8,12 +7,13 @@ import polars as pl
 from hypothesis import strategies as st
 
 from features.asof import AsOf
+from features.books import Books
 from features.contracts import TRANSACTIONS
 from features.history import History
 from features.lines import priced_lines
 
 START = date(2024, 1, 1)
-COLUMNS = frozenset({"order_id", "product_id", "category", "quantity", "discount_amount", "cost_amount"})
+COLUMNS = frozenset({"order_id", "product_id", "product_name", "category", "quantity", "discount_amount", "cost_amount"})
 
 
 def line(customer: str | None, day: int, amount: int, order: str, **more: Any) -> dict[str, Any]:
@@ -27,16 +27,30 @@ def transactions(rows: list[dict[str, Any]]) -> pl.LazyFrame:
     return pl.LazyFrame(rows, schema=TRANSACTIONS.schema)
 
 
-def history(rows: list[dict[str, Any]], until: AsOf | None = None) -> History:
-    """What features read, from rows."""
-    lines = priced_lines(transactions(rows), None, "UTC", 0.3)
-    if until is not None:
-        lines = lines.filter(until.known(pl.col("ordered_on")))
-    return History.of(lines, COLUMNS)
+def priced(rows: list[dict[str, Any]], until: AsOf | None = None, zone: str = "UTC") -> pl.LazyFrame:
+    """Priced lines from rows."""
+    lines = priced_lines(transactions(rows), None, zone, 0.3)
+    return lines if until is None else lines.filter(until.known(pl.col("ordered_on")))
 
 
-def everything(rows: list[dict[str, Any]], until: AsOf | None = None) -> History:
-    """What a shop with every table and column knows; the other tables follow from the customers' names."""
+def history(rows: list[dict[str, Any]], **tables: pl.LazyFrame | None) -> History:
+    """What features read, from rows and other tables."""
+    return History.of(priced(rows), COLUMNS, **tables)
+
+
+def books(rows: list[dict[str, Any]], **tables: pl.LazyFrame | None) -> Books:
+    """The books of all customers in the rows."""
+    return Books.open(history(rows, **tables).parts[0], COLUMNS)
+
+
+def everything(rows: list[dict[str, Any]], until: AsOf | None = None, parts: int = 1) -> History:
+    """What a shop with every table and column knows; the other tables follow from the customers' names.
+
+    Args:
+        rows: order lines.
+        until: later rows are left out.
+        parts: into which the customers are split.
+    """
     who = sorted({row["customer_id"] for row in rows if row["customer_id"]})
     noon = datetime(START.year, START.month, START.day, 12, tzinfo=UTC)
     # Every customer says something and is contacted now and then, each on days of their own.
@@ -58,16 +72,19 @@ def everything(rows: list[dict[str, Any]], until: AsOf | None = None) -> History
         acquisition_channel=pl.lit("web"),
         region=pl.lit("north"),
     )
-    return replace(
-        history(rows, until),
-        customers=people,
-        contacts=events.select("customer_id", "arm", contacted_on="on", assignment_probability=pl.lit(0.5)),
-        feedback=events.select("customer_id", "kind", "score", occurred_at="at", occurred_on="on"),
-        points=people.select(
+    tables = {
+        "customers": people,
+        "contacts": events.select(
+            "customer_id", "arm", contacted_on="on", assignment_probability=pl.lit(0.5)
+        ),
+        "feedback": events.select("customer_id", "kind", "score", occurred_at="at", occurred_on="on"),
+        "points": people.select(
             "customer_id", balance=pl.lit(12.5), expires_on=pl.lit(START + timedelta(days=420))
         ),
-        country="ID",
-    )
+    }
+    split = [[row for row in rows if who.index(row["customer_id"]) % parts == number] for number in range(parts)]
+    pieces = [History.of(priced(some, until), COLUMNS, **tables).parts[0] for some in split]
+    return History(tuple(pieces), COLUMNS, country="ID")
 
 
 def day(number: int, horizon: int = 30, gap: int = 0) -> AsOf:

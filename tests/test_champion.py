@@ -1,11 +1,12 @@
 """The model in use answers the question that the config asks, or nothing is scored with it."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from features.errors import ConfigError
-from flows import train
+from features.errors import ConfigError, DataRefused
+from flows import night, nightly, train
 from flows.settings import Settings
 from models.promotion import Verdict
 from models.tracking import RegisteredModel
@@ -51,3 +52,19 @@ def test_models_of_different_questions_are_not_compared(tmp_path: Path) -> None:
 
     assert not considered(60).promote
     assert considered(30).promote
+
+
+@pytest.mark.usefixtures("sixty")
+def test_a_night_before_the_model_was_made_is_refused_before_features_are_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[object] = []
+    monkeypatch.setattr(nightly, "champion_for", train.champion_for.fn)
+    for module, name in ((nightly, "take_in"), (nightly, "tidy"), (night, "check_feeds")):
+        monkeypatch.setattr(module, name, lambda *_: None)
+    monkeypatch.setattr(night, "build_features", lambda *given: built.append(given))
+    config = tmp_path / "winback.yaml"
+    config.write_text(json.dumps(shop(tmp_path, 60).resolved()))
+    with pytest.raises(DataRefused, match=r"up to 2024-06-30, which lies after 2024-06-29"):
+        nightly.nightly.fn(str(config), "2024-06-29")
+    assert built == []

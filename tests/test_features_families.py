@@ -1,12 +1,11 @@
 """What single features say, on histories small enough to reckon by hand."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
 import pytest
-from shop_world import day, everything, history, line
+from shop_world import COLUMNS, day, everything, history, line, priced
 
 from features import feasts
 from features.asof import AsOf
@@ -49,7 +48,7 @@ def test_habits_are_counted_in_the_shops_zone() -> None:
         "hour_concentration",
         "month_concentration",
     )
-    tokyo = replace(history(rows), timezone="Asia/Tokyo")
+    tokyo = History.of(priced(rows, zone="Asia/Tokyo"), COLUMNS)
     assert found(tokyo, day(30), *names) == [("a", 1, 0.75, 21, 1.0, 1.0)]
 
 
@@ -120,7 +119,7 @@ def test_a_cancelled_order_is_friction_and_no_purchase() -> None:
 
 
 def told(**tables: pl.LazyFrame) -> History:
-    return replace(history([line("a", on, 100, str(on)) for on in (0, 20, 60)]), **tables)  # type: ignore[arg-type]
+    return history([line("a", on, 100, str(on)) for on in (0, 20, 60)], **tables)
 
 
 def test_a_contact_is_answered_by_a_purchase_within_two_weeks() -> None:
@@ -199,7 +198,7 @@ def test_neighbours_returned_in_the_last_complete_window_only() -> None:
         line("c", 50, 100, "5"),
     ]
     people = pl.LazyFrame({"customer_id": ["a", "b", "c"], "region": ["n", "s", "s"]})
-    known = replace(history(rows), customers=people)
+    known = history(rows, customers=people)
     assert found(known, day(60), "shop_return_rate", "region_return_rate") == [
         ("a", 0.5, pytest.approx(26 / 51)),
         ("b", 0.5, pytest.approx(25 / 51)),

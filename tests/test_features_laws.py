@@ -11,7 +11,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-from shop_world import COLUMNS, day, everything, histories, history, line, transactions
+from shop_world import COLUMNS, day, everything, histories, line, priced, transactions
 
 from features import ledger
 from features.asof import AsOf
@@ -39,7 +39,7 @@ COUNTS = (
     "contacts_received",
     "categories",
 )
-OTHERS = ("customers", "contacts", "feedback", "points", "country")
+OTHERS = ("customers", "contacts", "feedback", "points")
 STAGES = StageOptions()
 
 
@@ -66,9 +66,17 @@ def test_the_order_of_rows_does_not_matter(rows: list[dict[str, Any]], random: A
 @given(histories(), st.integers(0, 25))
 def test_how_rows_lie_in_files_does_not_matter(rows: list[dict[str, Any]], cut: int) -> None:
     whole = everything(rows)
-    lines = pl.concat([history(part).lines for part in (rows[:cut], rows[cut:]) if part], rechunk=False)
-    parted = replace(History.of(lines, whole.columns), **{name: getattr(whole, name) for name in OTHERS})
+    lines = pl.concat([priced(part) for part in (rows[:cut], rows[cut:]) if part], rechunk=False)
+    tables = {name: getattr(whole.parts[0], name) for name in OTHERS}
+    parted = replace(History.of(lines, whole.columns, **tables), country=whole.country)
     assert_frame_equal(table(rows, day(400)), feature_table(parted, day(400), STAGES), check_exact=True)
+
+
+@settings(deadline=None, max_examples=12)
+@given(histories(), st.integers(2, 4))
+def test_how_customers_are_split_into_parts_does_not_matter(rows: list[dict[str, Any]], parts: int) -> None:
+    split = feature_table(everything(rows, parts=parts), day(400), STAGES).sort("customer_id")
+    assert_frame_equal(table(rows, day(400)), split, check_exact=True)
 
 
 @settings(deadline=None, max_examples=12)

@@ -1,14 +1,19 @@
 """Someone who asks to be erased is gone from every file, and stays gone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 import pytest
 from workspace_world import deliver, order, shop, write
 
+from features import quarantine
 from features.pricing import ERASED, fingerprint
+from features.sources import Delivery
+from features.sources.cells import read_text
+from features.sources.chunks import as_json
 from flows import inputs
 from flows.forget import Erased, erase
 from flows.forgotten import add_forgotten
@@ -143,3 +148,64 @@ def test_other_ids_of_the_same_person_stay_and_are_counted(settings: Settings):
     assert erased.counts["lake identities"] == erased.counts["lake contacts"] == 1
     held = inputs.lake(settings).scan("identities").collect()
     assert sorted(held["customer_id"]) == ["a", "z"]
+
+
+@pytest.mark.parametrize("next_run", [take_in.fn, forget], ids=["ingest", "forget"])
+def test_what_a_killed_run_left_in_the_quarantine_goes(
+    settings: Settings, next_run: Callable[[Settings], object], monkeypatch: pytest.MonkeyPatch
+):
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    bad = settings.root / "bad"
+    bad.mkdir()
+    pl.DataFrame({"row": [GONE]}).write_parquet(bad / "1.parquet")
+    folder = inputs.workspace(settings).quarantine / "transactions"
+    with pytest.raises(KeyboardInterrupt):
+        quarantine.set_aside(bad, folder, Delivery("transactions", "more.csv", "0" * 64))
+    monkeypatch.undo()
+    (left,) = (path for path in folder.iterdir() if path.suffix != ".parquet")
+    assert left.stat().st_mode & 0o777 == 0o600
+    next_run(settings)
+    assert [path for path in folder.iterdir() if path.suffix != ".parquet"] == []
+
+
+def test_ids_that_a_typed_source_holds_as_numbers_are_found_in_rejected_rows(tmp_path: Path):
+    path = tmp_path / "orders.parquet"
+    settings = shop(tmp_path, "quality.max_bad_share=1", f"sources.transactions.path={path}")
+
+    def arrive(day: str) -> None:
+        rows = {"who": [12345.0, 12345.0, 777.0], "at": [day, "never", "never"], "paid": [1.0, 2.0, 3.0]}
+        pl.DataFrame({**rows, "order": ["a", "b", "c"]}).write_parquet(path)
+        take_in.fn(settings)
+
+    arrive("2024-05-01")
+    only_in_the_quarantine = forget(settings, "777")
+    assert (only_in_the_quarantine.found, only_in_the_quarantine.counts["quarantine"]) == (True, 1)
+    in_the_lake_too = forget(settings, "12345")
+    assert (in_the_lake_too.counts["quarantine"], in_the_lake_too.counts["lake transactions"]) == (1, 1)
+    arrive("2024-05-02")
+    assert [row for _, row in rejected(settings)] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pl.Series([12345.0, -3.0, 1.5, 2.0**53, 1e15, 1e16, 1.5e10]),
+        pl.Series([12345.0, 0.5, 2.0**24], dtype=pl.Float32),
+        pl.Series([Decimal("12345.00"), Decimal("10.50")]),
+        pl.Series([12345, -3, 2**62]),
+        pl.Series(["12345.0", "k-77", "Jan Jansen", 'q"uote']),
+        pl.Series([b"\x00\xff"]),
+        pl.Series([date(2024, 5, 1)]),
+    ],
+    ids=lambda ids: str(ids.dtype),
+)
+def test_an_id_of_any_type_is_found_in_the_text_of_a_rejected_row(ids: pl.Series):
+    known = read_text(ids).values.to_list()
+    kept = as_json(ids.to_frame("who"), pl.Series([True] * len(ids)))
+    found = [
+        quarantine.named(text, frozenset({fingerprint(one)})) for one, text in zip(known, kept, strict=True)
+    ]
+    assert found == known

@@ -5,17 +5,21 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from features import ledger
+from features import ledger, parts
 from features.contracts import TRANSACTIONS
 from features.lake import ORIGIN, Lake
 from features.ledger import Receipt
 
+Row = tuple[str | None, int, int, str]
+
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def lines(rows: list[tuple[str | None, int, int, str]], delivery: int, block: int = 0) -> pl.LazyFrame:
+def lines(rows: list[Row], delivery: int, block: int = 0) -> pl.LazyFrame:
     """Rows of (customer, day, cents, order) as one delivery."""
     return pl.LazyFrame(
         {
@@ -40,9 +44,7 @@ def receipt(seq: int, name: str, rule: str = "keep", digest: str | None = None) 
     )  # fmt: skip
 
 
-def deliver(
-    lake: Lake, seq: int, rows: list[tuple[str | None, int, int, str]], rule: str = "keep", name: str = ""
-) -> None:
+def deliver(lake: Lake, seq: int, rows: list[Row], rule: str = "keep", name: str = "") -> None:
     lake.add(TRANSACTIONS, seq, lines(rows, seq))
     ledger.record(lake.root, [receipt(seq, name or f"file-{seq}.csv", rule)])
 
@@ -129,8 +131,63 @@ def test_rows_are_read_in_customer_and_time_order_within_a_bucket(lake: Lake) ->
     deliver(lake, 1, [("b", 3, 1, "1"), ("a", 5, 2, "2"), ("a", 2, 2, "2b")])
     deliver(lake, 2, [("a", 3, 5, "5"), ("b", 1, 6, "6")])
     for bucket in range(4):
-        rows = lake.scan("transactions", bucket).select("customer_id", "ordered_at").collect()
+        rows = lake.scan("transactions", [bucket]).select("customer_id", "ordered_at").collect()
         assert_frame_equal(rows, rows.sort("customer_id", "ordered_at"))
+
+
+ROWS = st.tuples(
+    st.sampled_from([None, "a", "b", "c", "d", "e", "f"]),
+    st.integers(0, 3),
+    st.just(1),
+    st.sampled_from("12"),
+)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    deliveries=st.lists(st.lists(ROWS, min_size=1, max_size=8), min_size=1, max_size=4),
+    based=st.integers(0, 4),
+)
+def test_rows_are_in_one_order_whatever_was_compacted(
+    tmp_path_factory: pytest.TempPathFactory, deliveries: list[list[Row]], based: int
+) -> None:
+    lake = Lake(tmp_path_factory.mktemp("lake"), buckets=3)
+    for seq, rows in enumerate(deliveries, 1):
+        deliver(lake, seq, rows)
+        if seq == based:
+            lake.compact("transactions")
+    order = ["customer_id", "ordered_at", "order_id", "delivery", "source_line"]
+    read = [lake.scan("transactions", [bucket]).collect() for bucket in range(3)]
+    for bucket in read:
+        assert_frame_equal(bucket, bucket.sort(order))
+    assert sum(frame.height for frame in read) == sum(map(len, deliveries))
+    assert_frame_equal(lake.scan("transactions").collect(), pl.concat(read))
+    assert_frame_equal(lake.scan("transactions", [2, 0]).collect(), pl.concat([read[0], read[2]]))
+    assert list(lake.rows("transactions").values()) == [frame.height for frame in read]
+    for numbers in ([0, 1, 2], [1]):
+        others, touched = pl.collect_all(lake.merged("transactions").apart(numbers))
+        assert not set(others["customer_id"]) & set(touched["customer_id"])
+        whole = pl.concat([read[number] for number in numbers])
+        assert_frame_equal(pl.concat([others, touched]), whole, check_row_order=False)
+        assert_frame_equal(touched, whole.join(touched, on=order, how="semi", nulls_equal=True))
+        assert_frame_equal(others, whole.join(others, on=order, how="semi", nulls_equal=True))
+
+
+def test_what_is_written_later_does_not_reach_a_table_that_is_open(lake: Lake) -> None:
+    deliver(lake, 1, [("a", 0, 100, "1")])
+    before = lake.merged("transactions")
+    deliver(lake, 2, [("a", 1, 200, "2")])
+    lake.compact("transactions")
+    assert before.scan(range(4)).collect()["net_amount"].to_list() == [100]
+    assert held(lake) == [("a", 100, "1"), ("a", 200, "2")]
+
+
+def test_a_column_that_a_file_does_not_have_yet_is_null(tmp_path: Path) -> None:
+    old = pl.DataFrame({"a": [1]})
+    parts.replace(tmp_path / "t", [("x", old)], old.schema, only=None)
+    schema = pl.Schema({"a": pl.Int64(), "b": pl.String()})
+    assert parts.held(tmp_path / "t").scan(["x", "absent"], schema).collect().rows() == [(1, None)]
+    assert parts.held(tmp_path / "t").scan(["absent"], schema).collect().is_empty()
 
 
 def test_the_version_says_what_is_held_not_how_often_it_was_written(lake: Lake, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The flow that measures: which lists, which table, which words."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,14 @@ END = date(2024, 7, 1)  # acknowledged on June 1, thirty days after that
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """60 were contacted, of whom 40 bought for 20.00; 60 were held out, of whom 10 bought for 10.00."""
-    found = shop(tmp_path)
+    found = contacted(tmp_path)
+    deliver(found, "transactions", [order("someone", date(2024, 8, 1), 100, "newest")], name="august.csv")
+    return found
+
+
+def contacted(folder: Path) -> Settings:
+    """The same, when no order of after the tenth day has arrived."""
+    found = shop(folder)
     write(found, DAY, people())
     treated = [order(f"t{place}", after(DAY, 9), 2000, f"t{place}") for place in range(40)]
     held = [order(f"c{place}", after(DAY, 9), 1000, f"c{place}") for place in range(10)]
@@ -44,7 +51,13 @@ def run(settings: Settings, day: date = END) -> dict[str, Any]:
 
 def test_a_complete_list_is_measured_and_told_in_plain_words(settings: Settings):
     told = run(settings)
-    assert told["counts"] == {"lists_measured": 1, "worked": 1, "did not": 0, "too small to tell": 0}
+    assert told["counts"] == {
+        "lists_measured": 1,
+        "lists_without_orders": 0,
+        "worked": 1,
+        "did not": 0,
+        "too small to tell": 0,
+    }
     table = pl.read_parquet(told["paths"]["measurements"])
     assert table.schema == SCHEMA
     profit = table.row(2, named=True)
@@ -70,7 +83,7 @@ def test_measuring_again_gives_the_same_bytes(settings: Settings):
 
 def test_until_a_window_is_over_it_is_said_when_it_will_be(settings: Settings):
     told = run(settings, date(2024, 6, 30))
-    assert told["counts"] == {"lists_measured": 0}
+    assert told["counts"] == {"lists_measured": 0, "lists_without_orders": 0}
     assert " ".join(told["sentences"]) == (
         "No list can be measured by 2024-06-30 yet. The first will be that of 2024-05-31, when its outcome "
         "window is over: on 2024-07-01."
@@ -78,12 +91,60 @@ def test_until_a_window_is_over_it_is_said_when_it_will_be(settings: Settings):
     assert not (settings.root / "measurements").exists()
 
 
-def test_orders_that_have_not_arrived_are_not_people_who_stayed_away(settings: Settings):
+def test_orders_that_have_not_arrived_are_not_people_who_stayed_away(tmp_path: Path):
+    settings = contacted(tmp_path)
     source = settings.sources["transactions"].model_copy(update={"max_age_days": 2})
     late = settings.model_copy(update={"sources": {**settings.sources, "transactions": source}})
-    with pytest.raises(DataRefused, match=r"newest order is of 2024-01-01, .*max_age_days \(2\)"):
+    with pytest.raises(DataRefused, match=r"newest order is of 2024-06-09, .*max_age_days \(2\)"):
         run(late)
     assert not inputs.workspace(late).measurements(END).exists()
+
+
+def test_a_feed_that_stopped_is_seen_without_a_greatest_age_too(tmp_path: Path):
+    settings = contacted(tmp_path)
+    assert settings.sources["transactions"].max_age_days is None
+    told = run(settings)
+    assert told["counts"] == {"lists_measured": 0, "lists_without_orders": 1}
+    assert " ".join(told["sentences"]) == (
+        "The list of 2024-05-31 is not measured: its outcome window lasts until 2024-07-01, but the newest "
+        "order is of 2024-06-09. Orders that have not arrived would count as people who did not come back. "
+        "Run winback ingest, or deliver what is missing."
+    )
+    assert not inputs.workspace(settings).measurements(END).exists()
+    deliver(settings, "transactions", [order("someone", END, 100, "last")], name="july.csv")
+    assert run(settings)["counts"]["lists_measured"] == 1
+
+
+def test_a_day_is_one_of_the_shop_when_the_newest_order_is_asked_for(tmp_path: Path):
+    def after_midnight(settings: Settings) -> dict[str, Any]:
+        deliver(settings, "transactions", [order("someone", END, 100, "last", ordered_at=late)], name="l.csv")
+        return run(settings)["counts"]
+
+    late = datetime(2024, 6, 30, 22, 30, tzinfo=UTC)  # July 1 in Berlin
+    for zone, measured in (("UTC", 0), ("Europe/Berlin", 1)):
+        folder = tmp_path / zone
+        folder.mkdir(parents=True)
+        settings = contacted(folder).model_copy(update={"timezone": zone})
+        assert after_midnight(settings)["lists_measured"] == measured
+
+
+def test_lists_whose_orders_have_arrived_are_measured_beside_the_others(tmp_path: Path):
+    settings = contacted(tmp_path)
+    deliver(settings, "transactions", [order("someone", after(END, 3), 100, "last")], name="july.csv")
+    for days in (10, 20):
+        write(settings, after(DAY, days), people())
+    told = run(settings, date(2024, 8, 1))
+    assert (told["counts"]["lists_measured"], told["counts"]["lists_without_orders"]) == (1, 2)
+    assert told["sentences"][-1].startswith(
+        "2 lists are not measured, first that of 2024-06-10: its outcome window lasts until 2024-07-11, but "
+        "the newest order is of 2024-07-04."
+    )
+
+
+def test_a_lake_without_orders_measures_nothing(tmp_path: Path):
+    settings = shop(tmp_path)
+    write(settings, DAY, people())
+    assert "but the lake holds no orders." in run(settings)["sentences"][0]
 
 
 def test_without_a_delivered_list_it_is_said_what_to_do(tmp_path: Path):

@@ -5,16 +5,23 @@ from typing import Any
 
 import polars as pl
 import pytest
-from shop_world import START, day, history, line, transactions
+from shop_world import START, books, day, line, priced, transactions
 
-from features.labels import daily_margins, labels
+from features.known import Known
+from features.labels import labels
 from features.lines import priced_lines
 from features.orders import orders, purchases
 
 
+def ordered(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Orders of rows, sorted as the lake sorts them."""
+    lines = priced(rows).sort("customer_id", "ordered_at", "order_id").collect()
+    numbers = lines["customer_id"].rle_id().alias("customer")
+    return orders(lines.with_columns(numbers))
+
+
 def cancelled(rows: list[dict[str, Any]]) -> dict[str, date | None]:
-    lines = priced_lines(transactions(rows), None, "UTC", 0.3)
-    return dict(orders(lines).select("order_id", "cancelled_on").sort("order_id").collect().iter_rows())
+    return dict(ordered(rows).select("order_id", "cancelled_on").sort("order_id").iter_rows())
 
 
 def on(number: int) -> date:
@@ -23,8 +30,14 @@ def on(number: int) -> date:
 
 def test_an_order_is_all_its_positive_lines() -> None:
     rows = [line("a", 0, 100, "1", quantity=2.0), line("a", 0, 250, "1", quantity=1.0), line("a", 5, 50, "2")]
-    found = history(rows).orders.select("order_id", "net_amount", "lines", "quantity").collect()
-    assert found.rows() == [("1", 350, 2, 3.0), ("2", 50, 1, 0.0)]
+    found = ordered(rows).select("order_id", "net_amount", "lines", "quantity")
+    assert found.rows() == [("1", 350, 2, 3), ("2", 50, 1, 0)]
+
+
+def test_lines_of_one_order_at_different_times_are_one_order() -> None:
+    rows = [line("a", 0, 100, "1"), line("a", 1, 50, "2"), line("a", 2, 250, "1"), line("b", 1, 10, "1")]
+    found = ordered(rows).select("customer", "order_id", "ordered_on", "net_amount", "lines")
+    assert found.rows() == [(0, "1", on(0), 350, 2), (0, "2", on(1), 50, 1), (1, "1", on(1), 10, 1)]
 
 
 def test_a_return_nets_the_order_it_names() -> None:
@@ -65,17 +78,16 @@ def test_parts_given_back_cancel_an_order_on_the_day_the_last_part_comes() -> No
 
 def test_a_cancellation_is_not_known_before_its_day() -> None:
     rows = [line("a", 0, 100, "1"), line("a", 9, -100, "r", returned_order_id="1")]
-    known = history(rows).orders
-    assert purchases(known, day(8)).collect().height == 1
-    assert purchases(known, day(9)).collect().height == 0
+    assert purchases(ordered(rows), day(8)).height == 1
+    assert purchases(ordered(rows), day(9)).height == 0
 
 
 def test_an_order_of_nothing_is_no_purchase() -> None:
-    assert purchases(history([line("a", 0, 0, "1")]).orders, day(5)).collect().is_empty()
+    assert purchases(ordered([line("a", 0, 0, "1")]), day(5)).is_empty()
 
 
 def test_guests_have_no_orders() -> None:
-    assert history([line(None, 0, 100, "1")]).orders.collect().is_empty()
+    assert books([line(None, 0, 100, "1")]).orders.is_empty()
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(0.3, [30, -15]), ({"default": 0.3, "X": 0.5}, [50, -25])])
@@ -101,11 +113,8 @@ def test_the_products_table_gives_costs_per_unit() -> None:
 
 
 def labelled(rows: list[dict[str, Any]], number: int = 30, gap: int = 0, **more: Any) -> dict[str, Any]:
-    known = history(rows)
-    as_of = day(number, gap=gap)
-    until = day(number + 400)
-    found = labels(known.orders, known.margins, more.get("contacts"), as_of, months=[1, 2], known_until=until)
-    return found.sort("customer_id").collect().to_dicts()[0]
+    known = Known.of(books(rows, **more), day(number, gap=gap))
+    return labels(known, months=[1, 2], known_until=day(number + 400)).to_dicts()[0]
 
 
 def test_a_purchase_on_the_last_day_of_the_window_counts_and_the_day_after_does_not() -> None:
@@ -136,8 +145,8 @@ def test_margin_is_summed_over_the_window_and_per_month() -> None:
 
 
 def test_months_that_are_not_over_are_unknown() -> None:
-    known = history([line("a", 0, 100, "1")])
-    found = labels(known.orders, known.margins, None, day(30), months=[1, 2], known_until=day(62)).collect()
+    known = Known.of(books([line("a", 0, 100, "1")]), day(30))
+    found = labels(known, months=[1, 2], known_until=day(62))
     assert found["margin_month_01"].to_list() == [0]
     assert found["margin_month_02"].to_list() == [None]
 
@@ -163,5 +172,5 @@ def test_contacted_people_are_marked_and_controls_are_weighted() -> None:
 
 
 def test_daily_margins_hold_returns() -> None:
-    lines = priced_lines(transactions([line("a", 0, 100, "1"), line("a", 0, -50, "2")]), None, "UTC", 0.5)
-    assert daily_margins(lines).collect().rows() == [("a", START, 25)]
+    found = books([line("a", 0, 100, "1"), line("a", 0, -50, "2")]).margins
+    assert found.rows() == [(0, START, 15)]

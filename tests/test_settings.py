@@ -62,6 +62,87 @@ def test_faults_between_parts_are_told_together(tmp_path: Path) -> None:
     assert "offers.call.channel" in message
 
 
+def test_what_no_source_can_be_read_with_is_told_before_any_is_read(tmp_path: Path) -> None:
+    overrides = [
+        "sources.transactions.timezone=Berlin",
+        "sources.transactions.encoding=base64",
+        "sources.transactions.time_formats=['%d.%m.%Y', '%d.%m.%Q', '%H:%M', '%d/%m/%y %z']",
+        "timezone=localtime",
+    ]
+    with pytest.raises(ConfigError) as error:
+        load(write(tmp_path, GOOD), overrides)
+    said = str(error.value).splitlines()
+    assert said[0].endswith("shop.yaml has 6 faults:")
+    assert [line.partition(";")[0].partition(": ")[2] for line in said[1:]] == [
+        "'localtime' is not a time zone",
+        "Python knows no text encoding 'base64'",
+        *(
+            f"'{layout}' is not a time format that can be read: it takes a whole day, and with an offset "
+            "also a time of day"
+            for layout in ("%d.%m.%Q", "%H:%M", "%d/%m/%y %z")
+        ),
+        "'Berlin' is not a time zone",
+    ]
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        *("%m/%d/%Y", "%d.%m.%y", "%-d/%-m/%y", "%e %B %Y", "%Y%m%d", "%F", "%D", "%x", "%Y-%j", "%G-W%V-%u"),
+        *("%d.%m.%Y um %H:%M Uhr", "%b %d %Y %I:%M %p", "%F %T", "%c", "%Y-%m-%d %H:%M:%S.%f", "%s"),
+        *("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M %z", "%Y-%m-%d %H:%M%:z", "%+"),
+    ],
+)
+def test_time_formats_that_say_a_day_are_taken(tmp_path: Path, layout: str) -> None:
+    settings = load(write(tmp_path, GOOD), [f"sources.transactions.time_formats=['{layout}']"])
+    assert settings.sources["transactions"].time_formats == (layout,)
+
+
+@pytest.mark.parametrize("name", ["utf-8", "CP1252", "latin-1", "utf_16_le", "iso8859-15", "utf-8-sig"])
+def test_encodings_that_python_has_are_taken(tmp_path: Path, name: str) -> None:
+    settings = load(write(tmp_path, GOOD), [f"sources.transactions.encoding={name}"])
+    assert settings.sources["transactions"].encoding == name
+
+
+@pytest.mark.parametrize(
+    ("override", "place"),
+    [
+        ("list.budget=true", "list.budget: "),
+        ("list.capacity=yes", "list.capacity: "),
+        ("value.margin_rate=on", "value.margin_rate: "),
+        ("value.margin_rate={default: off}", "value.margin_rate: "),
+        ("contact.cost.email=no", "contact.cost.email: "),
+        ("offers=[{id: message}, {id: gift, cost: true}]", "offers.1.cost: "),
+        ("seed=true", "seed: "),
+        ("country=NO", "country: "),
+    ],
+)
+def test_a_flag_is_no_number_and_no_text(tmp_path: Path, override: str, place: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(write(tmp_path, GOOD), [override])
+    assert str(error.value).splitlines()[1:] == [
+        f"  - {place}true or false is no value here (YAML reads yes, no, on and off so; put a text in quotes)"
+    ]
+
+
+def test_a_flag_is_taken_where_one_is_asked_for(tmp_path: Path) -> None:
+    assert load(write(tmp_path, GOOD), ["list.include_lost=yes"]).list.include_lost
+
+
+@pytest.mark.parametrize(("overrides", "said"), [((), "has 1 fault:"), (("seed=-1",), "has 2 faults:")])
+def test_faults_are_counted_in_words_that_fit(tmp_path: Path, overrides: tuple[str, ...], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load(write(tmp_path, GOOD), ["list.budget=-1", *overrides])
+
+
+def test_a_folder_in_place_of_a_config_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"is a folder, not a config file\. .* in the folder: none\."):
+        load(tmp_path)
+    write(tmp_path, GOOD)
+    with pytest.raises(ConfigError, match=r"in the folder: shop\.yaml\."):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize(
     "override",
     [

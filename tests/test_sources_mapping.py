@@ -132,7 +132,7 @@ def test_iso_times_are_read_in_all_their_forms():
 
 def test_time_formats_are_tried_in_order():
     days = ["1/2/2016", "2016.02.01 03:04:05.5", "02/01/16 +0100"]
-    formats = ["%m/%d/%Y", "%Y.%m.%d %H:%M:%S.%f", "%d/%m/%y %z"]
+    formats = ["%m/%d/%Y", "%Y.%m.%d %H:%M:%S.%f", "%d/%m/%y %H:%M %z"]
     found = mapped(chunk(id=["a"] * 3, day=days, amount=["1"] * 3), time_formats=formats)
     assert found.select("ordered_at", "fault").rows() == [
         (at(2016, 1, 2), None),

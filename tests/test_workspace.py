@@ -22,14 +22,12 @@ def write_half(path: Path) -> None:
 
 def test_paths_are_those_of_the_contract(tmp_path: Path):
     space = Workspace(tmp_path)
-    paths = [space.lake, space.quarantine, space.quality, space.mlflow_db, space.mlflow_artifacts]
+    paths = [space.lake, space.quarantine, space.quality]
     paths += [space.features(DAY), space.scores(DAY), space.list(DAY), space.reports(DAY)]
     assert [str(path.relative_to(tmp_path)) for path in paths] == [
         "lake",
         "quarantine",
         "quality",
-        "mlflow.db",
-        "mlartifacts",
         "features/as_of=2024-05-01",
         "scores/as_of=2024-05-01",
         "lists/as_of=2024-05-01",

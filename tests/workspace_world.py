@@ -58,15 +58,16 @@ def order(customer: str, on: date, cents: int, name: str, **more: Any) -> dict[s
 def deliver(
     settings: Settings, table: str, rows: Sequence[Mapping[str, Any]], name: str = "made.csv"
 ) -> None:
-    """Put rows of a table into the lake."""
+    """Put rows of a table into the lake; there is at least one."""
     lake, kind = inputs.lake(settings), TABLES[table]
     seq, now = ledger.last_seq(lake.root) + 1, datetime(2024, 1, 1, tzinfo=UTC)
     origin = {"delivery": seq, "block": 0, "source_file": name, "ingested_at": now}
     frame = pl.LazyFrame([dict(row) for row in rows], schema=kind.schema).with_row_index("source_line")
     lake.add(kind, seq, frame.with_columns(**{key: pl.lit(value) for key, value in origin.items()}))
     count, columns = len(rows), ",".join(kind.schema.names())
+    times = [row[kind.time] for row in rows] if kind.time else [None]
     accepted = Receipt(
-        seq, table, name, f"d{seq}", "keep", columns, count, count, 0, 0, now, now, None, now
+        seq, table, name, f"d{seq}", "keep", columns, count, count, 0, 0, min(times), max(times), None, now
     )  # fmt: skip
     ledger.record(lake.root, [accepted])
 

@@ -22,8 +22,8 @@ THREADS = 2
 # What decides which bytes lie in a lake: a change here makes the lakes anew.
 _MAKERS = (
     "features/contracts.py", "features/hashing.py", "features/ingest.py", "features/lake.py",
-    "features/money.py", "features/parts.py", "features/pricing.py", "features/quality/*.py",
-    "features/sources/*.py", "flows/demo_shop/bench.py", "tests/bench/data.py",
+    "features/merging.py", "features/money.py", "features/parts.py", "features/pricing.py",
+    "features/quality/*.py", "features/sources/*.py", "flows/demo_shop/bench.py", "tests/bench/data.py",
 )  # fmt: skip
 
 
