@@ -36,7 +36,7 @@ class Known:
     def of(cls, books: Books, as_of: AsOf) -> "Known":
         """Leave out what nobody could know at the end of the day."""
         bought = Runs.of(purchases(books.orders, as_of)).with_windows(as_of, "ordered_on", WINDOWS)
-        days = rhythm.order_days(bought).with_windows(as_of, "ordered_on", WINDOWS)
+        days = Runs.of(rhythm.order_days(bought)).with_windows(as_of, "ordered_on", WINDOWS)
         customers = bought.firsts(CUSTOMER).to_series()
         return cls(as_of, books, customers, bought, days)
 

@@ -30,7 +30,7 @@ _GAP_BITS = 32
 _EPOCH = date(1970, 1, 1)
 
 
-def order_days(purchases: Runs) -> Runs:
+def order_days(purchases: Runs) -> pl.DataFrame:
     """The days on which each customer ordered, with the gap before each, and the gap before that.
 
     Args:
@@ -38,17 +38,15 @@ def order_days(purchases: Runs) -> Runs:
 
     Returns:
         `customer`, `ordered_on`, `gap_days`, `previous_gap_days` (Int32; null where there is none): one row
-        per customer and day, one run per customer.
+        per customer and day, in their order.
     """
-    customer = pl.col(CUSTOMER)
-    both = Runs(purchases.rows.select(CUSTOMER, _ON), purchases.starts, purchases.ends)
-    days = both.where(customer.ne_missing(customer.shift(1)) | _ON.ne_missing(_ON.shift(1)))
-    gap = _ON.to_physical().diff()
-    rows = days.rows.with_columns(
+    customer, gap = pl.col(CUSTOMER), _ON.to_physical().diff()
+    another = customer.ne_missing(customer.shift(1)) | _ON.ne_missing(_ON.shift(1))
+    days = purchases.rows.select(CUSTOMER, _ON).filter(another)
+    return days.with_columns(
         pl.when(customer == customer.shift(1)).then(gap).alias("gap_days"),
         pl.when(customer == customer.shift(2)).then(gap.shift(1)).alias("previous_gap_days"),
-    )
-    return Runs(rows.rechunk(), days.starts, days.ends)
+    ).rechunk()
 
 
 def rhythm(
@@ -57,7 +55,7 @@ def rhythm(
     """Every feature of this module: one row per run.
 
     Args:
-        days: from `order_days`; no day is later than the as_of.
+        days: from `order_days`, with the window below; no day is later than the as_of.
         as_of: the day up to which customers are silent.
         quantiles: which quantiles of the own gaps, besides the median.
         window_days: length of the window of the clumpiness.
@@ -170,8 +168,8 @@ def _facts(days: Runs, as_of: AsOf, quantiles: Iterable[float], window_days: int
         {
             "gaps": days.lengths - 1,
             "span": (age[days.starts] - age[last]).astype(np.int64),
-            "squares": days.added(np.square(gap, dtype=np.int64)),
-            "leans": days.added(_squared_leans(gap, earlier)),
+            "squares": days.summed(pl.Series(np.square(gap, dtype=np.int64))),
+            "leans": days.summed(_squared_leans(gap, earlier)),
             "last_gap_days": gap[last],
             **{quantile_name(quantile): ranked.quantile(quantile) for quantile in quantiles},
             "upto_last": ranked.below(gap[last] + 1),
@@ -182,22 +180,20 @@ def _facts(days: Runs, as_of: AsOf, quantiles: Iterable[float], window_days: int
     )
 
 
-def _squared_leans(gap: Days, earlier: Days) -> Floats:
+def _squared_leans(gap: Days, earlier: Days) -> pl.Series:
     """Square of twice a gap's share of both, less one: its mean is 1 / (2k + 1); 0 without an earlier gap."""
     lean = (gap - earlier) / np.maximum(gap + earlier, 1)
-    found: Floats = np.where(earlier > 0, lean * lean, 0)
-    return found
+    return pl.Series(np.where(earlier > 0, lean * lean, 0))
 
 
-def _pieces(days: Runs, place: Days, gap: Days, window_days: int) -> Floats:
+def _pieces(days: Runs, place: Days, gap: Days, window_days: int) -> pl.Series:
     """The sum of x log x over the days x of each piece into which the order days cut the window."""
     logs = np.array([0.0, *(x * math.log(x) for x in range(1, window_days + 1))])
     # A gap that begins before the window is no piece of it.
-    between = days.added(logs[np.where(place > gap, gap, 0)])
+    between = days.summed(pl.Series(logs[np.where(place > gap, gap, 0)]))
     last = days.ends - 1
     before, after = place[np.minimum(days.windows[window_days], last)], window_days + 1 - place[last]
-    found: Floats = between + logs[np.maximum(before, 0)] + logs[np.minimum(after, window_days)]
-    return found
+    return between + logs[np.maximum(before, 0)] + logs[np.minimum(after, window_days)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +212,8 @@ class _Ranked:
 
     @classmethod
     def of(cls, days: Runs, gap: Days) -> Self:
-        return cls(np.sort((days.run_of() << _GAP_BITS) + gap), days.starts + 1, days.lengths - 1)
+        run = days.run_of().to_numpy().astype(np.int64)
+        return cls(np.sort((run << _GAP_BITS) + gap), days.starts + 1, days.lengths - 1)
 
     def quantile(self, quantile: float) -> Floats:
         """A quantile of the gaps, days, between neighbours where it falls between two; 0 without a gap."""

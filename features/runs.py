@@ -119,8 +119,7 @@ class Runs:
 
     def sums(self, *exprs: pl.Expr | str) -> pl.DataFrame:
         """Sums of integer or Boolean expressions over each run, Int64; null counts as nothing."""
-        values = self.rows.select(exprs).select(pl.all().cast(pl.Int64).fill_null(0))
-        return self._reduced(np.add, values)
+        return self.over((None,), *exprs)
 
     def over(self, windows: Iterable[int | None], *exprs: pl.Expr | str) -> pl.DataFrame:
         """Sums over several windows: columns `<name>` (None) and `<name>_<days>d`, expression by expression.

@@ -56,7 +56,8 @@ def gaps_of(*customers: list[int]) -> pl.DataFrame:
         for ago in sorted(days_ago, reverse=True)
     ]
     schema = {"customer": pl.UInt32, "ordered_on": pl.Date}
-    return count_gaps(order_days(Runs.of(pl.DataFrame(rows, schema=schema, orient="row"))))
+    purchases = Runs.of(pl.DataFrame(rows, schema=schema, orient="row"))
+    return count_gaps(Runs.of(order_days(purchases)))
 
 
 def test_the_own_quantiles_are_drawn_towards_the_shops_by_five_gaps():
