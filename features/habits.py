@@ -36,7 +36,7 @@ def habits(purchases: Runs) -> pl.DataFrame:
         one order.
     """
     orders, values = purchases.lengths, _values(purchases.rows)
-    run = purchases.run_of().to_numpy() << _BITS
+    run = purchases.run_of() << _BITS
     logs = pl.select(x_log_x(pl.int_range(1, orders.max(initial=0) + 1))).to_series().to_numpy()
     # The greater number is the smaller value: of equal counts it is the one taken.
     counted = [_counted(np.sort(run | (_MOST - values[kind])), purchases, logs) for kind in KINDS]

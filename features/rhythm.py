@@ -168,8 +168,8 @@ def _facts(days: Runs, as_of: AsOf, quantiles: Iterable[float], window_days: int
         {
             "gaps": days.lengths - 1,
             "span": (age[days.starts] - age[last]).astype(np.int64),
-            "squares": days.summed(pl.Series(np.square(gap, dtype=np.int64))),
-            "leans": days.summed(_squared_leans(gap, earlier)),
+            "squares": days.added(np.square(gap, dtype=np.int64)),
+            "leans": days.added(_squared_leans(gap, earlier)),
             "last_gap_days": gap[last],
             **{quantile_name(quantile): ranked.quantile(quantile) for quantile in quantiles},
             "upto_last": ranked.below(gap[last] + 1),
@@ -180,17 +180,17 @@ def _facts(days: Runs, as_of: AsOf, quantiles: Iterable[float], window_days: int
     )
 
 
-def _squared_leans(gap: Days, earlier: Days) -> pl.Series:
+def _squared_leans(gap: Days, earlier: Days) -> Floats:
     """Square of twice a gap's share of both, less one: its mean is 1 / (2k + 1); 0 without an earlier gap."""
     lean = (gap - earlier) / np.maximum(gap + earlier, 1)
-    return pl.Series(np.where(earlier > 0, lean * lean, 0))
+    return np.where(earlier > 0, lean * lean, 0.0)
 
 
-def _pieces(days: Runs, place: Days, gap: Days, window_days: int) -> pl.Series:
+def _pieces(days: Runs, place: Days, gap: Days, window_days: int) -> Floats:
     """The sum of x log x over the days x of each piece into which the order days cut the window."""
     logs = np.array([0.0, *(x * math.log(x) for x in range(1, window_days + 1))])
     # A gap that begins before the window is no piece of it.
-    between = days.summed(pl.Series(logs[np.where(place > gap, gap, 0)]))
+    between = days.added(logs[np.where(place > gap, gap, 0)])
     last = days.ends - 1
     before, after = place[np.minimum(days.windows[window_days], last)], window_days + 1 - place[last]
     return between + logs[np.maximum(before, 0)] + logs[np.minimum(after, window_days)]
@@ -212,7 +212,7 @@ class _Ranked:
 
     @classmethod
     def of(cls, days: Runs, gap: Days) -> Self:
-        run = days.run_of().to_numpy().astype(np.int64)
+        run = days.run_of()
         return cls(np.sort((run << _GAP_BITS) + gap), days.starts + 1, days.lengths - 1)
 
     def quantile(self, quantile: float) -> Floats:
