@@ -230,16 +230,16 @@ class _Coded:
 
 
 def _coded(texts: pl.Series) -> _Coded:
-    # Categories of their own are numbered from zero on, in the order in which they come.
-    numbers = texts.cast(pl.Categorical(pl.Categories.random())).to_physical()
-    known = numbers.is_not_null().arg_true() if numbers.null_count() else pl.arange(len(texts), eager=True)
+    # Categories of their own are numbered from zero on. They last as long as a column of them.
+    kinds = texts.cast(pl.Categorical(pl.Categories.random()))
+    numbers = kinds.to_physical()
     used = numbers.drop_nulls().to_numpy()
-    examples = np.zeros(int(used.max()) + 1 if len(used) else 0, np.int64)
-    examples[used] = known.to_numpy()
-    names = texts.gather(examples)
+    count = int(used.max()) + 1 if len(used) else 0
+    names = pl.Series(np.arange(count, dtype=np.uint32)).cat.to(kinds.dtype).cast(pl.String)
     order = names.arg_sort()
-    codes = pl.Series(np.argsort(order.to_numpy()).astype(np.uint32))
-    return _Coded(codes.gather(numbers), names.gather(order))
+    codes = np.argsort(order.to_numpy()).astype(np.uint32)
+    placed = pl.Series(codes).gather(numbers) if numbers.null_count() else pl.Series(codes.take(used))
+    return _Coded(placed, names.gather(order))
 
 
 def _labelled(lines: pl.DataFrame) -> _Coded | None:
