@@ -208,10 +208,12 @@ class Lengths(_Range):
     @override
     def surely_kept(self) -> pl.Expr:
         """Characters are one to four bytes, and bytes need no counting."""
-        held = pl.col(self.column).cast(pl.String).str.len_bytes().cast(pl.Int64)
-        least = None if self.min_value is None else held.min() > 4 * (self.min_value - (not self.strict_min))
-        short = self._inside(held.max(), None, self.max_value)
-        return (short if least is None else short & least).fill_null(value=True)
+        held, sides = pl.col(self.column).cast(pl.String).str.len_bytes().cast(pl.Int64), []
+        if self.min_value is not None:
+            sides.append(held.min() > 4 * (self.min_value - (not self.strict_min)))
+        if self.max_value is not None:
+            sides.append(self._inside(held.max(), None, self.max_value))
+        return pl.all_horizontal(sides).fill_null(value=True)
 
 
 class MatchRegex(_OneColumn):
