@@ -1,88 +1,158 @@
 """How a customer came, what the first order was like, and how they and their cohort did since.
 
 A cohort is everyone whose first purchase fell into the same month, as far as it was known at the as_of.
+Every frame has one row per customer, in the order of the runs.
 """
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from features.asof import AsOf
-from features.frequency import at_first
+from features.condensed import Whole
+from features.runs import CUSTOMER, Runs
 
 MILESTONES: tuple[int, ...] = (30, 90, 180, 365)
 _ACTIVE_DAYS = 90
-_ON, _FIRST = pl.col("ordered_on"), pl.col("first_on")
+
+# A cohort is the number of its month, counted from January 1970.
+COHORT = "cohort"
+KEYS = (COHORT,)
+CUSTOMERS, REPEATED, LATELY = "customers", "repeated", "lately"
+
+_ON = pl.col("ordered_on")
 
 
-def first_order(columns: frozenset[str]) -> list[pl.Expr]:
+def first_order(purchases: Runs, columns: frozenset[str]) -> pl.DataFrame:
     """The first order's margin, lines, units and discount.
 
-    For `group_by("customer_id").agg(...)` over orders, see `features.frequency.placed`.
+    Args:
+        purchases: net purchases, sorted by time.
+        columns: canonical transaction columns that the shop has at all.
     """
+    read = ["margin", "lines", *({"quantity", "discount_amount"} & columns), "net_amount"]
     exprs = [
-        at_first("margin").alias("first_order_margin"),
-        at_first("lines").cast(pl.Int32).alias("first_order_lines"),
+        pl.col("margin").alias("first_order_margin"),
+        pl.col("lines").cast(pl.Int32).alias("first_order_lines"),
     ]
     if "quantity" in columns:
-        exprs.append(at_first("quantity").alias("first_order_units"))
+        exprs.append(pl.col("quantity").alias("first_order_units"))
     if "discount_amount" in columns:
-        given = at_first("discount_amount")
-        full = (at_first("net_amount") + given).cast(pl.Float64)
+        given = pl.col("discount_amount")
+        full = (pl.col("net_amount") + given).cast(pl.Float64)
         exprs.append(pl.when(full > 0).then(given / full).alias("first_order_discount_share"))
-    return exprs
+    return purchases.firsts(*read).select(exprs)
 
 
-def milestones(as_of: AsOf) -> list[pl.Expr]:
+def milestones(purchases: Runs, as_of: AsOf) -> pl.DataFrame:
     """How many milestones have passed; orders up to each, null before it has passed.
 
-    For `group_by("customer_id").agg(...)` over orders, see `features.frequency.placed`.
+    Args:
+        purchases: net purchases, sorted by day.
+        as_of: the day.
     """
-    age = (pl.lit(as_of.day) - _FIRST.min()).dt.total_days()
-    since = (_ON - _FIRST).dt.total_days()
-    passed = pl.sum_horizontal((age >= days).cast(pl.Int32) for days in MILESTONES)
-    early = [
-        pl.when(age >= days).then((since <= days).sum().cast(pl.Int32)).alias(f"orders_first_{days}d")
-        for days in MILESTONES
-    ]
-    return [passed.alias("milestones_passed"), *early]
+    on = _days(purchases)
+    first = on[purchases.starts]
+    since = on - np.repeat(first, purchases.lengths)
+    # How many milestones an order is too late for; the counts of it, added up, are the orders by each.
+    late = np.add.reduce([since > days for days in MILESTONES], dtype=np.int8)
+    places = late * np.int64(purchases.size) + purchases.run_of()
+    orders = np.bincount(places, minlength=purchases.size * (len(MILESTONES) + 1))
+    by_then = orders.reshape(len(MILESTONES) + 1, purchases.size).cumsum(axis=0, dtype=np.int32)
+    age = (pl.lit(as_of.day) - _ON).dt.total_days()
+    return (
+        purchases.firsts("ordered_on")
+        .with_columns(pl.Series(_orders(days), by_then[n]) for n, days in enumerate(MILESTONES))
+        .select(
+            pl.sum_horizontal((age >= days).cast(pl.Int32) for days in MILESTONES).alias("milestones_passed"),
+            *(pl.when(age >= days).then(_orders(days)).alias(_orders(days)) for days in MILESTONES),
+        )
+    )
 
 
-def source(customers: pl.LazyFrame, known: pl.LazyFrame, as_of: AsOf, timezone: str) -> pl.LazyFrame | None:
-    """Per customer: the channel they came by, and days from becoming a customer to the first order.
+def source(
+    customers: pl.DataFrame, known: pl.Series, days: Runs, as_of: AsOf, timezone: str
+) -> pl.DataFrame | None:
+    """The channel they came by, and days from becoming a customer to the first order.
+
+    Args:
+        customers: one row per `customer` at most, with the columns that the shop has.
+        known: the customer of each run.
+        days: order days, sorted within each run.
+        as_of: the day; what lies after it is not known.
+        timezone: the shop's zone.
 
     Returns:
         None when the shop knows neither.
     """
-    present = customers.collect_schema().names()
-    columns = [pl.col(name) for name in ("acquisition_channel",) if name in present]
-    if "acquired_at" in present:
+    columns = [pl.col(name) for name in ("acquisition_channel",) if name in customers.columns]
+    if "acquired_at" in customers.columns:
         on = pl.col("acquired_at").dt.convert_time_zone(timezone).dt.date()
         joined = pl.when(as_of.known(on)).then(on)
         columns.append((_ON - joined).dt.total_days().cast(pl.Int32).alias("days_to_first_order"))
     if not columns:
         return None
-    firsts = known.filter("is_first").select("customer_id", "ordered_on")
-    return firsts.join(customers, on="customer_id", how="left").select("customer_id", *columns)
+    firsts = days.firsts("ordered_on").with_columns(known.alias(CUSTOMER))
+    return firsts.join(customers, on=CUSTOMER, how="left", maintain_order="left").select(columns)
 
 
-def cohorts(known: pl.LazyFrame, as_of: AsOf) -> pl.LazyFrame:
-    """Per customer: how many of their cohort bought again so far, and lately.
+def cohort_counts(days: Runs, as_of: AsOf) -> pl.DataFrame:
+    """How many customers each cohort has, and how many of them bought again so far, and lately.
 
     Args:
-        known: orders, see `features.frequency.placed`.
+        days: order days, sorted within each run.
         as_of: the day.
 
     Returns:
-        customer_id, cohort_customers, cohort_repeat_share, cohort_active_share_90d.
+        `cohort`; `customers`, `repeated`, `lately` (Int64); sorted. The counts of parts of a shop add up to
+        those of the shop.
     """
-    people = known.group_by("customer_id").agg(
-        cohort=_ON.min().dt.truncate("1mo"),
-        repeated=(_ON.n_unique() > 1),
-        lately=as_of.last_days(_ON, _ACTIVE_DAYS).any(),
+    people = days.lasts("ordered_on").select(
+        pl.Series(COHORT, _months(days), dtype=pl.Int64),
+        pl.Series(REPEATED, days.lengths > 1, dtype=pl.Boolean),
+        as_of.last_days(_ON, _ACTIVE_DAYS).alias(LATELY),
     )
-    size = pl.len().cast(pl.Float64)
-    each = people.group_by("cohort").agg(
-        cohort_customers=pl.len().cast(pl.Int32),
-        cohort_repeat_share=pl.col("repeated").sum() / size,
-        **{f"cohort_active_share_{_ACTIVE_DAYS}d": pl.col("lately").sum() / size},
+    sums = pl.len().alias(CUSTOMERS), pl.col(REPEATED, LATELY).sum()
+    return people.group_by(COHORT).agg(expr.cast(pl.Int64) for expr in sums).sort(COHORT)
+
+
+def cohorts(counts: pl.DataFrame, days: Runs) -> pl.DataFrame:
+    """Of each customer's cohort: its size, and the shares that bought again so far, and lately.
+
+    Args:
+        counts: from `cohort_counts`, of all customers of the shop, sorted.
+        days: as there.
+
+    Returns:
+        cohort_customers, cohort_repeat_share, cohort_active_share_90d.
+    """
+    size = pl.col(CUSTOMERS).cast(pl.Float64)
+    each = counts.select(
+        pl.col(CUSTOMERS).cast(pl.Int32).alias("cohort_customers"),
+        (pl.col(REPEATED) / size).alias("cohort_repeat_share"),
+        (pl.col(LATELY) / size).alias(f"cohort_active_share_{_ACTIVE_DAYS}d"),
     )
-    return people.select("customer_id", "cohort").join(each, on="cohort").drop("cohort")
+    months = _months(days)
+    if not len(months):
+        return each.clear()
+    every = np.arange(months.min(), months.max() + 1)
+    place = np.searchsorted(counts[COHORT].to_numpy(), every)
+    return each.select(pl.all().gather(place[months - every[0]]))
+
+
+def _months(days: Runs) -> Whole:
+    """The cohort of each customer: the month of the first day, looked up in a calendar."""
+    on = _days(days)[days.starts]
+    if not len(on):
+        return np.empty(0, np.int64)
+    every = np.arange(on.min(), on.max() + 1).astype("datetime64[D]").astype("datetime64[M]")
+    return np.asarray(every.astype(np.int64)[on - on.min()])
+
+
+def _days(runs: Runs) -> npt.NDArray[np.int32]:
+    """Days since 1970."""
+    return runs.rows["ordered_on"].to_physical().to_numpy()
+
+
+def _orders(days: int) -> str:
+    return f"orders_first_{days}d"

@@ -7,8 +7,8 @@ MBG/NBD (Batislam, Denizel and Filiztekin 2007, IJRM 24; Hoppe and Wagner 2007, 
 leave after the first purchase too and gives one-time buyers an honest probability. One set of formulas serves
 both; they differ in the number of chances to leave: x for BG/NBD, x + 1 for MBG/NBD.
 
-Time is in days. A customer enters with three whole numbers only, so equal customers are counted once: fitting
-costs about the same for thousands and for millions of them.
+Time is in days. A customer enters with three whole numbers only (x, t_x and T of the papers), so equal
+customers are counted once; a large shop is fitted on few points that say nearly the same.
 """
 
 from dataclasses import dataclass
@@ -18,18 +18,27 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from features.condensed import Points, Whole, condensed
 from features.likelihood import Floats, Likelihood, maximise
+from features.purchases_ahead import purchases_if_alive
+from features.runs import Runs
 
 Model = Literal["mbg", "bg"]
 
-# The summary: x, t_x and T of the papers.
 REPEATS = "repeats"
 SPAN_DAYS = "span_days"
 AGE_DAYS = "age_days"
+# The three in one number, so that counting kinds of customers and adding up counts is quick.
+KIND = "kind"
+KEYS = (KIND,)
+CUSTOMERS = "customers"
+_DAY_BITS = 20
+_DAYS = (1 << _DAY_BITS) - 1
 
 MIN_CUSTOMERS = 50
 MIN_REPEATERS = 10
-MAX_GROUPS = 50_000
+# More kinds of customers than this are condensed before the fit.
+MAX_GROUPS = 8_000
 # r, alpha (in mean ages), a, b. Beyond them the likelihood is flat: everybody buys, or leaves, alike.
 BOUNDS = ((1e-3, 1e3), (1e-3, 1e4), (1e-3, 1e2), (1e-3, 1e4))
 START = (0.5, 0.2, 1.0, 2.0)
@@ -62,49 +71,63 @@ class AttritionParameters:
     converged: bool
 
 
-def summarise(order_days: pl.LazyFrame, as_of: date) -> pl.LazyFrame:
+def summarise(days: Runs, as_of: date) -> pl.DataFrame:
     """What the models need to know of each customer, at the end of `as_of`.
 
     Args:
-        order_days: `customer_id`, `ordered_on`; one row per customer and day with a purchase, in any order.
+        days: rows with `ordered_on`, one per day with a purchase, sorted within each run; none after `as_of`.
         as_of: the last day that is known.
 
     Returns:
-        `customer_id`; `repeats`: order days after the first; `span_days`: from the first to the last;
-        `age_days`: from the first to `as_of`.
+        One row per run, Int64: `repeats`: order days after the first; `span_days`: from the first to the
+        last; `age_days`: from the first to `as_of`.
     """
-    on = pl.col("ordered_on")
-    return (
-        order_days.filter(on <= as_of)
-        .group_by("customer_id")
-        .agg(
-            (pl.len().cast(pl.Int64) - 1).alias(REPEATS),
-            (on.max() - on.min()).dt.total_days().alias(SPAN_DAYS),
-            (as_of - on.min()).dt.total_days().alias(AGE_DAYS),
-        )
+    on = days.rows["ordered_on"].to_physical().to_numpy()
+    first, last = (on[rows].astype(np.int64) for rows in (days.starts, days.ends - 1))
+    today = (as_of - date(1970, 1, 1)).days
+    return pl.DataFrame({REPEATS: days.lengths - 1, SPAN_DAYS: last - first, AGE_DAYS: today - first})
+
+
+def count(summary: pl.DataFrame) -> pl.DataFrame:
+    """How many customers there are of each kind, for `fit`.
+
+    Args:
+        summary: from `summarise`.
+
+    Returns:
+        `kind`, `customers` (Int64), sorted. The counts of parts of a shop add up to those of the shop.
+    """
+    x, span, age = (summary[key].to_numpy() for key in (REPEATS, SPAN_DAYS, AGE_DAYS))
+    packed = (x << (2 * _DAY_BITS)) | (span << _DAY_BITS) | age
+    kinds, customers = np.unique(packed, return_counts=True)
+    return pl.DataFrame(
+        {KIND: kinds, CUSTOMERS: customers}, schema=dict.fromkeys((KIND, CUSTOMERS), pl.Int64)
     )
 
 
-def fit(summary: pl.DataFrame, model: Model = "mbg") -> AttritionParameters | None:
-    """The parameters that make the summaries most likely.
+def fit(counts: pl.DataFrame, model: Model = "mbg") -> AttritionParameters | None:
+    """The parameters that make the customers most likely.
+
+    Args:
+        counts: from `count`, of all customers of the shop, sorted by kind.
+        model: which of the two.
 
     Returns:
         None when there are too few customers (or repeat buyers) to tell, or the search found no maximum.
     """
-    groups = _groups(summary)
-    customers = int(groups["customers"].sum())
-    repeaters = int(groups.filter(pl.col(REPEATS) > 0)["customers"].sum())
-    if customers < MIN_CUSTOMERS or repeaters < MIN_REPEATERS:
+    points = _points(counts)
+    customers = int(points.customers.sum())
+    if customers < MIN_CUSTOMERS or int(points.customers[points.level > 0].sum()) < MIN_REPEATERS:
         return None
     # Ages as the unit of time: the search sees the same numbers whatever the length of a shop's history.
-    unit = float(groups["age_sum"].sum()) / customers
+    unit = float((points.second * points.customers).sum()) / customers
     if unit == 0:
         return None
-    best = maximise(_likelihood(groups, unit, model), START, BOUNDS)
+    best = maximise(_likelihood(condensed(points, MAX_GROUPS), unit, model), START, BOUNDS)
     if best is None:
         return None
     r, alpha, a, b = best.parameters
-    repeats = int((groups[REPEATS] * groups["customers"]).sum())
+    repeats = int((points.level * points.customers).sum())
     return AttritionParameters(
         model=model,
         r=r,
@@ -119,7 +142,7 @@ def fit(summary: pl.DataFrame, model: Model = "mbg") -> AttritionParameters | No
 
 
 def probability_columns(horizon_days: int) -> tuple[str, str, str]:
-    """Names of what `probabilities` adds."""
+    """Names of what `probabilities` gives."""
     return "p_alive", f"p_no_purchase_{horizon_days}d", f"expected_purchases_{horizon_days}d"
 
 
@@ -134,137 +157,102 @@ def probabilities(
         horizon_days: how far to look ahead, days.
 
     Returns:
-        `customer_id`, in the order of `summary`, with `p_alive`, `p_no_purchase_<H>d` and
-        `expected_purchases_<H>d` (order days); each finite or null.
+        One row per row of `summary`: `p_alive`, `p_no_purchase_<H>d` and `expected_purchases_<H>d` (order
+        days); each finite or null.
     """
     names = probability_columns(horizon_days)
     if parameters is None:
-        return summary.select("customer_id", *(pl.lit(None, pl.Float64).alias(name) for name in names))
-    keys = (REPEATS, SPAN_DAYS, AGE_DAYS)
-    kinds = summary.select(keys).drop_nulls().unique().sort(keys)
-    x, span, age = (kinds[key].cast(pl.Float64).to_numpy() for key in keys)
+        return summary.select(pl.repeat(None, pl.len(), dtype=pl.Float64).alias(name) for name in names)
+    x, span, age = (summary[key].to_numpy() for key in (REPEATS, SPAN_DAYS, AGE_DAYS))
+    # What they do if they are still there hangs on two of the three numbers, which take few values.
+    kinds, kind = np.unique((x << _DAY_BITS) | age, return_inverse=True)
     with np.errstate(all="ignore"):
         alive = p_alive(parameters, x, span, age)
-        columns = (
-            alive,
-            1 - alive * _buys_if_alive(parameters, x, age, horizon_days),
-            alive * _purchases_if_alive(parameters, x, age, horizon_days),
-        )
-    believed = kinds.with_columns(
-        pl.when(series.is_finite()).then(series).alias(name)
-        for name, series in zip(names, map(pl.Series, columns), strict=True)
+        buys, purchases = _if_alive(parameters, kinds >> _DAY_BITS, kinds & _DAYS, horizon_days)
+        columns = (alive, 1 - alive * buys[kind], alive * purchases[kind])
+    finite = (np.where(np.isfinite(values), values, np.nan) for values in columns)
+    return pl.DataFrame(
+        [pl.Series(name, values, nan_to_null=True) for name, values in zip(names, finite, strict=True)]
     )
-    return summary.join(believed, on=keys, how="left", maintain_order="left").select("customer_id", *names)
 
 
-def p_alive(parameters: AttritionParameters, x: Floats, span: Floats, age: Floats) -> Floats:
+def p_alive(parameters: AttritionParameters, x: Whole, span: Whole, age: Whole) -> Floats:
     """Probability that a customer with `x` repeats over `span` days, seen for `age` days, has not left."""
-    from scipy import special
-
-    log_odds = _log_odds_left(
-        parameters.r + x,
-        _chances(x, parameters.model),
-        np.log((parameters.alpha + age) / (parameters.alpha + span)),
-        parameters.a,
-        parameters.b,
-    )
-    return np.asarray(special.expit(-log_odds))
+    log_silence = np.log((parameters.alpha + age) / (parameters.alpha + span))
+    log_odds = _log_odds_left(_chances(x, parameters.model), parameters.a, parameters.b)
+    return np.asarray(1 / (1 + np.exp(log_odds + (parameters.r + x) * log_silence)))
 
 
-def _chances(x: Floats, model: Model) -> Floats:
+def _if_alive(
+    parameters: AttritionParameters, x: Whole, age: Whole, horizon_days: int
+) -> tuple[Floats, Floats]:
+    """Of someone still there: the probability of a purchase in the horizon, and how many are expected."""
+    rate = np.asarray(parameters.r + x, np.float64)
+    ratio = np.asarray(horizon_days / (parameters.alpha + age), np.float64)
+    stayed = np.asarray(parameters.b + _chances(x, parameters.model), np.float64)
+    # Nobody leaves before they buy, so the rate alone decides whether they do.
+    buys = -np.expm1(-rate * np.log1p(ratio))
+    return np.asarray(buys), purchases_if_alive(rate, ratio, parameters.a, stayed)
+
+
+def _chances(x: Whole, model: Model) -> Whole:
     """How often a customer could have left so far."""
     return x + 1 if model == "mbg" else x
 
 
-def _log_odds_left(shape: Floats, chances: Floats, log_silence: Floats, a: float, b: float) -> Floats:
-    """Log-odds of having left at the last purchase against being there still; -inf without a chance."""
+def _log_odds_left(chances: Whole, a: float, b: float) -> Floats:
+    """Log-odds of having left at the last purchase against not, before the silence; -inf without a chance."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        odds = np.log(a) - np.log(b + chances - 1) + shape * log_silence
-    return np.where(chances > 0, odds, -np.inf)
+        return np.where(chances > 0, np.log(a) - np.log(b + chances - 1), -np.inf)
 
 
-def _buys_if_alive(parameters: AttritionParameters, x: Floats, age: Floats, horizon_days: int) -> Floats:
-    """Probability of a purchase in the horizon: nobody leaves before they buy, so the rate alone decides."""
-    return np.asarray(-np.expm1(-(parameters.r + x) * np.log1p(horizon_days / (parameters.alpha + age))))
+def _points(counts: pl.DataFrame) -> Points:
+    """Kinds of customers: repeats as the level, days of span and of age as the plane."""
+    kind = counts[KIND].to_numpy()
+    span, age = ((kind >> bits) & _DAYS for bits in (_DAY_BITS, 0))
+    weights = counts[CUSTOMERS].to_numpy()
+    return Points(kind >> (2 * _DAY_BITS), *(part.astype(np.float64) for part in (span, age, weights)))
 
 
-def _purchases_if_alive(parameters: AttritionParameters, x: Floats, age: Floats, horizon_days: int) -> Floats:
-    """Expected purchases in the horizon of someone still there (Fader, Hardie and Lee 2005, equation 10).
-
-    After Euler's transformation of their hypergeometric function the first two parameters no longer grow with
-    x: it stays exact for customers with hundreds of purchases, where the printed form overflows.
-    """
-    from scipy import special
-
-    r, a = parameters.r, _apart(np.asarray(parameters.a - 1))
-    ahead = parameters.alpha + age + horizon_days
-    c = _apart(a + parameters.b + _chances(x, parameters.model))
-    series = special.hyp2f1(c - r - x, a, c, horizon_days / ahead)
-    purchases = c / a * (1 - np.exp(a * np.log1p(-horizon_days / ahead)) * series)
-    return np.asarray(np.clip(purchases, 0, (r + x) * horizon_days / (parameters.alpha + age)))
-
-
-def _apart(value: Floats) -> Floats:
-    """Away from zero, where the formula is 0 / 0 although its limit is smooth."""
-    tiny = 1e-6
-    return np.where(np.abs(value) < tiny, tiny, value)
-
-
-def _groups(summary: pl.DataFrame) -> pl.DataFrame:
-    """Customers counted by their summary; in ever wider bins of days until there are few enough groups."""
-    keys = (REPEATS, SPAN_DAYS, AGE_DAYS)
-    sums = (pl.col("customers", "span_sum", "age_sum").sum(),)
-    groups = (
-        summary.select(keys)
-        .drop_nulls()
-        .with_columns(
-            pl.lit(1, pl.Int64).alias("customers"),
-            pl.col(SPAN_DAYS).cast(pl.Int64).alias("span_sum"),
-            pl.col(AGE_DAYS).cast(pl.Int64).alias("age_sum"),
-        )
-        .group_by(keys)
-        .agg(*sums)
-    )
-    while groups.height > MAX_GROUPS:
-        groups = groups.with_columns(pl.col(SPAN_DAYS, AGE_DAYS) // 2).group_by(keys).agg(*sums)
-    return groups.sort(keys)
-
-
-def _likelihood(groups: pl.DataFrame, unit: float, model: Model) -> Likelihood:
+def _likelihood(points: Points, unit: float, model: Model) -> Likelihood:
     """Mean log-likelihood per customer, with its gradient, of (r, alpha, a, b); time in `unit` days."""
-    from scipy.special import expit, gammaln, psi
-
-    count = groups["customers"].cast(pl.Float64).to_numpy()
-    x = groups[REPEATS].cast(pl.Float64).to_numpy()
-    span = groups["span_sum"].to_numpy() / count / unit
-    age = groups["age_sum"].to_numpy() / count / unit
-    chances = _chances(x, model)
-    weight = count / count.sum()
-    # The gamma functions depend on x alone, which takes few values.
-    levels, level_of = np.unique(x, return_inverse=True)
-    share = np.bincount(level_of, weight)
-    level_chances = _chances(levels, model)
+    x, span, age = points.level, points.first / unit, points.second / unit
+    weight = points.customers / points.customers.sum()
+    # Log-gammas of whole steps are sums of logarithms, by x alone, which takes few values.
+    steps = np.arange(x.max() + 1.0)
+    share = np.bincount(x, weight)
+    chances = _chances(np.arange(len(share)), model)
+    could_leave = chances > 0
 
     def likelihood(parameters: Floats) -> tuple[float, Floats]:
         r, alpha, a, b = parameters
-        log_age, log_span = np.log(alpha + age), np.log(alpha + span)
-        odds = _log_odds_left(r + x, chances, log_age - log_span, a, b)
-        left = weight * expit(odds)
-        by_level = gammaln(r + levels) - gammaln(r) + gammaln(b + level_chances) - gammaln(b)
-        by_level += gammaln(a + b) - gammaln(a + b + level_chances)
-        rows = weight * (np.logaddexp(0, odds) - (r + x) * log_age)
-        value = (share * by_level).sum() + rows.sum() + r * np.log(alpha)
-        both = psi(a + b) - psi(a + b + level_chances)
-        could_leave = chances > 0
+        stay = steps + b
+        either = stay + a
+        to_age, to_span = alpha + age, alpha + span
+        log_age = np.log(to_age)
+        silence = log_age - np.log(to_span)
+        rate = r + x
+        odds = _log_odds_left(chances, a, b)[x] + rate * silence
+        log_both = np.maximum(odds, 0) + np.log1p(np.exp(-np.abs(odds)))
+        left = weight * np.exp(odds - log_both)
+        by_level = _running(np.log(r + steps))[:-1] + _running(np.log(stay / either))[chances]
+        value = (share * by_level).sum() + (weight * (log_both - rate * log_age)).sum() + r * np.log(alpha)
+        both = _running(1 / either)[chances]
+        left_by_level = np.bincount(x, left)
         slope = (
-            (share * (psi(r + levels) - psi(r))).sum()
+            (share * _running(1 / (r + steps))[:-1]).sum()
             + np.log(alpha)
-            + (left * (log_age - log_span) - weight * log_age).sum(),
-            r / alpha + ((r + x) * ((left - weight) / (alpha + age) - left / (alpha + span))).sum(),
-            (share * both).sum() + left.sum() / a,
-            (share * (psi(b + level_chances) - psi(b) + both)).sum()
-            - (left[could_leave] / (b + chances[could_leave] - 1)).sum(),
+            + (left * silence - weight * log_age).sum(),
+            r / alpha + (rate * ((left - weight) / to_age - left / to_span)).sum(),
+            left.sum() / a - (share * both).sum(),
+            (share * (_running(1 / stay)[chances] - both)).sum()
+            - (left_by_level[could_leave] / (b + chances[could_leave] - 1)).sum(),
         )
         return float(value), np.array(slope)
 
     return likelihood
+
+
+def _running(values: Floats) -> Floats:
+    """Sums of the first 0, 1, 2, ... values."""
+    return np.concatenate(([0.0], np.cumsum(values)))
