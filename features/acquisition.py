@@ -54,11 +54,11 @@ def milestones(purchases: Runs, as_of: AsOf) -> pl.DataFrame:
     on = _days(purchases)
     first = on[purchases.starts]
     since = on - np.repeat(first, purchases.lengths)
-    # How many milestones an order is too late for; a customer's counts of that, added up, are the orders by then.
+    # How many milestones an order is too late for; the counts of it, added up, are the orders by each.
     late = np.add.reduce([since > days for days in MILESTONES], dtype=np.int8)
     places = late * np.int64(purchases.size) + purchases.run_of()
     orders = np.bincount(places, minlength=purchases.size * (len(MILESTONES) + 1))
-    by_then = orders.reshape(-1, purchases.size).cumsum(axis=0, dtype=np.int32)
+    by_then = orders.reshape(len(MILESTONES) + 1, purchases.size).cumsum(axis=0, dtype=np.int32)
     age = (pl.lit(as_of.day) - _ON).dt.total_days()
     return (
         purchases.firsts("ordered_on")

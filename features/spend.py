@@ -118,7 +118,7 @@ def expected_order_amount(parameters: SpendParameters | None) -> pl.Expr:
     Reads `orders` and `net_amount` of the whole history; null without a positive amount.
     """
     if parameters is None:
-        return pl.lit(None, pl.Float64).alias(EXPECTED)
+        return pl.repeat(None, pl.len(), dtype=pl.Float64).alias(EXPECTED)
     n, amount = pl.col(ORDERS), pl.col(AMOUNT)
     expected = parameters.p * (parameters.gamma + amount) / (parameters.p * n + parameters.q - 1)
     return pl.when((n > 0) & (amount > 0)).then(expected).alias(EXPECTED)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
 from typing import get_args
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from features import attrition
+from features import attrition, purchases_ahead
 from features.attrition import AttritionParameters, Model, count, fit, probabilities, summarise
 from features.runs import Runs
 
@@ -173,6 +174,43 @@ def test_a_simulated_shop_is_recovered_and_its_future_foretold(model: Model):
         share.filter(pl.col("n") > 500).select((pl.col("told") - pl.col("seen")).abs().max())
     ).item() < 0.04
     assert told["expected_purchases_90d"].sum() == pytest.approx(told["later"].sum(), rel=0.05)
+
+
+def purchases_by_integration(rate: float, ratio: float, a: float, stayed: float) -> float:
+    """Over the chance of leaving on a grid of its logit: Beta's density times (1 - P(none)) / chance."""
+    logit = np.arange(-40 / min(a, 1), 40 / min(stayed, 1), 0.05)
+    log_leave, log_stay = -np.logaddexp(0, -logit), -np.logaddexp(0, logit)
+    log_weight = a * log_leave + stayed * log_stay
+    weight, leave = np.exp(log_weight - log_weight.max()), np.exp(log_leave)
+    several = leave > 1e-200
+    made = -np.expm1(-rate * np.log1p(leave * ratio)) / np.where(several, leave, 1)
+    return float((weight * np.where(several, made, rate * ratio)).sum() / weight.sum())
+
+
+@pytest.mark.parametrize("a", [0.01, 0.7, 1.0, 4.0, 60.0])
+@pytest.mark.parametrize("stayed", [0.3, 2.0, 40.0, 900.0])
+def test_purchases_summed_one_by_one_are_those_of_integration(a: float, stayed: float):
+    kinds = list(product([0.2, 1.0, 5.0, 60.0], [0.01, 0.3, 3.0, 20.0]))
+    rate, ratio = np.array(kinds).T
+    summed = purchases_ahead._summed(rate, ratio, a, np.full_like(rate, stayed))
+    expected = [purchases_by_integration(*kind, a, stayed) for kind in kinds]
+    assert summed == pytest.approx(expected, rel=1e-11)
+
+
+def test_purchases_summed_one_by_one_are_those_of_the_closed_form():
+    rate, ratio = np.array([0.2, 5.0, 60.0, 300.0]), np.array([0.5, 0.3, 0.2, 0.1])
+    stayed = rate + 3.0
+    for a in (0.5, 1.5, 4.0):
+        summed, closed = (
+            way(rate, ratio, a, stayed) for way in (purchases_ahead._summed, purchases_ahead._closed)
+        )
+        assert summed == pytest.approx(closed, rel=1e-12)
+
+
+def test_purchases_stay_finite_where_the_horizon_is_long_against_all_that_was_seen():
+    rate, ratio = np.array([0.2, 3.0, 1000.0, 1000.0]), np.array([1e4, 1e4, 0.1, 50.0])
+    found = purchases_ahead.purchases_if_alive(rate, ratio, 1.5, np.full(4, 3.0))
+    assert (np.isfinite(found) & (found > 0) & (found <= rate * ratio)).all()
 
 
 def test_one_time_buyers_are_surely_there_only_for_bg():
