@@ -1,29 +1,51 @@
-"""Where the time goes: each family of features by itself, on a history that is read already."""
+"""Where the time goes: each family of features by itself, of all customers on one thread."""
 
-from features import rhythm, table
-from features.families import families, latent
-from features.frequency import placed
-from features.orders import purchases
+from features import acquisition, attrition, calendar, census, families, frequency, friction, habits, rhythm
+from features.basket import baskets
+from features.books import Books
+from features.census import Norms
+from features.history import Part
+from features.known import Known
 from tests.bench.ours import STAGES, history
 from tests.bench.places import AS_OF, Clock, Place
 
-READING = "reading: lines, orders, margins"
-TOGETHER = "all families together, joined, with stages"
+_QUANTILES = (0.5, 0.75, 0.9)
 
 
 def each_family(place: Place, clock: Clock) -> None:
-    """One lap per family. Alone they take longer than together, where they share the cores."""
-    with clock.lap(READING):
-        known_all = history(place)
-    with clock.lap("net purchases of the day"):
-        known = placed(purchases(known_all.orders, AS_OF)).collect().lazy()
-    with clock.lap("gaps between order days"):
-        gaps = rhythm.with_gaps(known).collect().lazy()
-    for plan in families(known_all, known, gaps, AS_OF, STAGES):
-        _, first, *_ = plan.collect_schema().names()
-        with clock.lap(f"the family of {first}"):
-            plan.collect()
-    with clock.lap("latent attrition and spend"):
-        latent(known, gaps, AS_OF)
-    with clock.lap(TOGETHER):
-        table.feature_table(known_all, AS_OF, STAGES)
+    """One lap per step, part after part; together the steps share the cores."""
+    shop = history(place)
+    for part in shop.parts:
+        _one_part(part, shop.columns, clock)
+
+
+def _one_part(part: Part, columns: frozenset[str], clock: Clock) -> None:
+    with clock.lap("reading: lines, orders, goods"):
+        books = Books.open(part, columns)
+    with clock.lap("what was known at the day"):
+        known = Known.of(books, AS_OF)
+    with clock.lap("baskets"):
+        bought = baskets(books.goods, known.customers, AS_OF)  # type: ignore[arg-type]  # opened, so not None
+    with clock.lap("counts of the shop"):
+        counts = census.count(known, bought)
+    with clock.lap("fits of the shop"):
+        norms = Norms.of(counts, STAGES)
+    steps = {
+        "recency": lambda: frequency.silence(known),
+        "sums over windows": lambda: frequency.totals(known.purchases, "lines", "net_amount", "quantity"),
+        "margins": lambda: frequency.margins(known),
+        "order values": lambda: frequency.order_value(known.purchases),
+        "rhythm": lambda: rhythm.rhythm(known.days, AS_OF, _QUANTILES),
+        "habits": lambda: habits.habits(known.purchases),
+        "season": lambda: calendar.own_season(known.purchases, AS_OF, None),
+        "milestones": lambda: acquisition.milestones(known.purchases, AS_OF),
+        "returns": lambda: friction.returns(known),
+        "latent attrition": lambda: attrition.probabilities(
+            norms.attrition, attrition.summarise(known.days, AS_OF.day), AS_OF.horizon_days
+        ),
+    }
+    for name, step in steps.items():
+        with clock.lap(name):
+            step()
+    with clock.lap("all features put together"):
+        families.features(known, bought, norms, columns, None, STAGES)

@@ -1,45 +1,45 @@
 """What the project takes: its own public functions, called the way the nightly run calls them."""
 
+from functools import partial
 from itertools import islice
 
 import polars as pl
 
 from features import basket, frequency, rhythm
-from features.history import History, read_history
-from features.lines import priced_lines
+from features.books import Books
+from features.engine import Threads
+from features.history import History, Part, read_history
+from features.known import Known
 from features.options import StageOptions
-from features.orders import orders, purchases
-from features.table import FACTS, KEYS, feature_table, training_table
+from features.table import FACTS, KEYS, each_part, training_table
 from tests.bench.places import AS_OF, MARGIN_RATE, ZONE, Clock, Place
 
 STAGES = StageOptions()
 _WINDOWS = (30, 60, 90, 180, 365)
+_GAPS = ("gaps", "gap_days_mean", "gap_days_std", "gap_days_median", "last_gap_days")
+# What baskets are made of: the common set has none.
+_BASKET = {"product_name", "category"}
 _NO_CAP = 10**12
 _MONTHS = 12
 
 
 def all_features(place: Place, clock: Clock) -> pl.DataFrame:
-    """Every feature of one day, the lake read for it.
+    """Every feature of one day, the lake read for it; a part's features are dropped once they are made.
 
     Returns:
         How many features and customers there are.
     """
-    with clock.lap():
-        table = feature_table(history(place), AS_OF, STAGES)
-    features = [name for name in table.columns if name not in {*KEYS, *FACTS}]
-    return pl.DataFrame({"features": [len(features)], "customers": [table.height]})
+    with clock.lap(), Threads() as threads:
+        made = each_part(history(place), AS_OF, STAGES, threads, _size)
+    return pl.DataFrame({"features": [made[0][0]], "customers": [sum(rows for _, rows in made)]})
 
 
 def common_features(place: Place, clock: Clock) -> pl.DataFrame:
     """The common set of features, returns netted as always; see `references` for the same in other tools."""
-    with clock.lap():
-        lines = priced_lines(place.lake.scan("transactions"), None, ZONE, MARGIN_RATE)
-        made = orders(lines.filter(AS_OF.known(pl.col("ordered_on"))))
-        known = frequency.placed(purchases(made, AS_OF)).collect().lazy()
-        bought = known.group_by("customer_id").agg(_bought())
-        gaps = rhythm.with_gaps(known).group_by("customer_id").agg(_gaps())
-        people, own = pl.collect_all([bought, gaps])
-        return people.join(own, on="customer_id").with_columns(_derived())
+    with clock.lap(), Threads() as threads:
+        shop = history(place)
+        parts = threads.map(partial(_common, columns=shop.columns - _BASKET), shop.parts)
+        return pl.concat(threads.gather(parts))
 
 
 def one_snapshot(place: Place, clock: Clock) -> None:
@@ -64,39 +64,29 @@ def _train(place: Place, clock: Clock, count: int) -> None:
         training_table(history(place), days, AS_OF, _MONTHS, STAGES, _NO_CAP)
 
 
-def _bought() -> list[pl.Expr]:
-    windows = [frequency.named("orders", days) for days in _WINDOWS]
-    windows += [frequency.named("net_amount", days) for days in _WINDOWS]
-    sums = ("margin", "discount_amount", "quantity", "lines")
-    wanted = {"orders", "net_amount", *windows, *sums, *(frequency.named(name, 90) for name in sums)}
-    values = {"order_value_min", "order_value_max", "order_value_mean"}
-    offered = [
-        *frequency.counts("orders", AS_OF),
-        *(expr for name in ("net_amount", *sums) for expr in frequency.totals(name, AS_OF)),
-        *frequency.order_value(),
-    ]
-    return [
-        frequency.days_since_last_purchase(AS_OF),
-        frequency.tenure_days(AS_OF),
-        pl.col("ordered_on").n_unique().cast(pl.Int32).alias("active_days"),
-        *(expr for expr in offered if expr.meta.output_name() in wanted | values),
-    ]
-
-
-def _gaps() -> list[pl.Expr]:
-    return [
-        rhythm.gaps(),
-        rhythm.gap_days_mean(),
-        rhythm.gap_days_std(),
-        rhythm.gap_days_quantile(0.5),
-        rhythm.last_gap_days(),
-    ]
-
-
-def _derived() -> list[pl.Expr]:
-    return [
+def _common(part: Part, columns: frozenset[str]) -> pl.DataFrame:
+    known = Known.of(Books.open(part, columns), AS_OF)
+    bought = known.purchases
+    found = pl.concat(
+        [
+            known.names.alias("customer_id").to_frame(),
+            frequency.silence(known),
+            frequency.counts("orders", bought, (None, *_WINDOWS)),
+            frequency.counts("active_days", known.days, (None,)),
+            bought.over((None, *_WINDOWS), "net_amount"),
+            bought.over((None, 90), "margin", "discount_amount", "quantity", "lines"),
+            frequency.order_value(bought).select("order_value_min", "order_value_max", "order_value_mean"),
+            rhythm.rhythm(known.days, AS_OF, (0.5,)).select(_GAPS),
+        ],
+        how="horizontal",
+    )
+    return found.with_columns(
         frequency.trend("orders", 30),
         frequency.trend("net_amount", 90),
         frequency.share_of_lifetime("net_amount", 90),
         basket.discount_share(),
-    ]
+    ).drop("last_purchase_on")
+
+
+def _size(_: int, features: pl.DataFrame) -> tuple[int, int]:
+    return len(set(features.columns) - {*KEYS, *FACTS}), features.height
