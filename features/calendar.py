@@ -80,8 +80,8 @@ def own_season(purchases: Runs, as_of: AsOf, country: str | None) -> pl.DataFram
 
 def _every_day(purchases: Runs) -> pl.DataFrame:
     """The days from the first purchase of all to the last."""
-    first, last = purchases.rows["ordered_on"].min(), purchases.rows["ordered_on"].max()
-    return pl.select(pl.date_range(first, last).alias("ordered_on"))
+    days = purchases.rows.select(pl.date_ranges(_ON.min(), _ON.max()).alias("ordered_on"))
+    return days.explode("ordered_on").drop_nulls()
 
 
 def _in_season(as_of: AsOf) -> pl.Expr:
