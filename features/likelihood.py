@@ -77,29 +77,34 @@ def maximise(
 
 def _descend(at: Callable[[Floats], _Place], here: _Place, box: Floats) -> tuple[_Place, int, bool]:
     """Down to the least loss; how many steps it took, and whether nothing was left to gain."""
-    inverse = np.eye(len(here.logs)) / max(1.0, float(np.abs(here.slope).max()))
+    inverse = steepest = np.eye(len(here.logs)) / max(1.0, float(np.abs(here.slope).max()))
     for iteration in range(MAX_ITERATIONS):
         if _steepness(here, box) < FLAT:
             return here, iteration, True
-        there = _step(at, here, box, inverse)
+        there = _step(at, here, box, inverse) or _step(at, here, box, steepest)
         if there is None:
             return here, iteration, False
         if here.loss - there.loss <= _NOTHING * max(abs(here.loss), 1.0):
             return there, iteration + 1, _steepness(there, box) < FLAT_ENOUGH
-        inverse = _learned(inverse, there.logs - here.logs, there.slope - here.slope, first=iteration == 0)
+        free = _free(here, box)
+        step, turn = (
+            np.where(free, change, 0) for change in (there.logs - here.logs, there.slope - here.slope)
+        )
+        inverse = _learned(inverse, step, turn, first=iteration == 0)
         here = there
     return here, MAX_ITERATIONS, False
 
 
 def _step(at: Callable[[Floats], _Place], here: _Place, box: Floats, inverse: Floats) -> _Place | None:
     """A place with less loss in the direction that the curvature so far suggests; None when there is none."""
-    free = np.abs(_downhill(here, box)) > 0
-    ways = np.where(free, -(inverse * np.outer(free, free) * here.slope).sum(axis=1), 0)
+    free = _free(here, box)
+    newton = -(inverse * np.outer(free, free) * here.slope).sum(axis=1)
+    ways = np.where(free, newton, _downhill(here, box))
     length = min(1.0, _LONGEST / float(np.abs(ways).max()))
     for _ in range(_CUTS):
         there = at(np.clip(here.logs + length * ways, box[:, 0], box[:, 1]))
         promised = float((here.slope * (there.logs - here.logs)).sum())
-        if np.isfinite(there.slope).all() and there.loss <= here.loss + _ENOUGH * promised:
+        if np.isfinite(there.slope).all() and there.loss <= here.loss + _ENOUGH * min(promised, 0.0):
             return there
         length *= _cut(promised, there.loss - here.loss)
     return None
@@ -124,7 +129,12 @@ def _learned(inverse: Floats, step: Floats, turn: Floats, *, first: bool) -> Flo
 
 def _downhill(place: _Place, box: Floats) -> Floats:
     """The step against the slope, as far as the bounds let it."""
-    return np.asarray(np.clip(place.logs - place.slope, box[:, 0], box[:, 1]) - place.logs)
+    return np.asarray(np.clip(-place.slope, box[:, 0] - place.logs, box[:, 1] - place.logs))
+
+
+def _free(place: _Place, box: Floats) -> npt.NDArray[np.bool_]:
+    """Which parameters no bound stops (Bertsekas 1982, SIAM J. Control 20): only those move together."""
+    return np.asarray(_downhill(place, box) == -place.slope)
 
 
 def _steepness(place: _Place, box: Floats) -> float:
