@@ -70,9 +70,7 @@ def milestones(purchases: Runs, as_of: AsOf) -> pl.DataFrame:
     )
 
 
-def source(
-    customers: pl.DataFrame, known: pl.Series, days: Runs, as_of: AsOf
-) -> pl.DataFrame | None:
+def source(customers: pl.DataFrame, known: pl.Series, days: Runs, as_of: AsOf) -> pl.DataFrame | None:
     """The channel they came by, and days from becoming a customer to the first order.
 
     Args:

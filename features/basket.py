@@ -42,9 +42,7 @@ class Paid:
     def only(self, kept: Flags) -> "Paid":
         """What some of the customers paid."""
         mine = np.repeat(kept, self.sizes)
-        return Paid(
-            self.priced[kept], self.sizes[kept], self.categories[mine], self.units[mine], self.names
-        )
+        return Paid(self.priced[kept], self.sizes[kept], self.categories[mine], self.units[mine], self.names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """The books of some customers: everything features read of them, sorted once, by number instead of by name.
 
-A customer's number is their row in `people`. Every frame is sorted by it, so that what belongs to one customer
-lies together and `features.runs` can add it up without looking for it.
+A customer's number is their row in `people`. Every frame is sorted by it, so that what belongs to one
+customer lies together and `features.runs` can add it up without looking for it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from features.goods import Goods, goods
-from features.history import Part
+from features.history import History, Part
 from features.orders import orders
 from features.runs import CUSTOMER, Runs
 
@@ -43,7 +44,6 @@ class Books:
         orders: see `features.orders.orders`, less the name of the order.
         margins: customer, ordered_on, margin: net margin per day, returns included.
         returned: customer, ordered_on, returned_amount: one row per line that gives something back.
-        goods: what was bought, line by line; None once baskets are counted.
         customers: one row per customer, or None; so are the other tables that a shop may have.
         contacts: with `contacted_on`.
         feedback: with `occurred_on`.
@@ -54,7 +54,6 @@ class Books:
     orders: pl.DataFrame
     margins: pl.DataFrame
     returned: pl.DataFrame
-    goods: Goods | None
     customers: pl.DataFrame | None = None
     contacts: pl.DataFrame | None = None
     feedback: pl.DataFrame | None = None
@@ -68,32 +67,51 @@ class Books:
             part: whose.
             columns: canonical transaction columns that the shop has at all.
         """
-        named = [name for name in _NAMED if name in columns]
-        lines = part.lines.select(*_LINE, *named).collect()
-        runs = Runs.of(lines, "customer_id")
-        people = runs.firsts("customer_id")
-        numbered = lines.with_columns(pl.Series(CUSTOMER, runs.run_of().astype(np.uint32))).drop("customer_id")
-        small = {name: _numbered(getattr(part, name), people) for name in _SMALL}
+        lines, people = _numbered_lines(part, columns)
+        return cls._of(part, lines, people)
+
+    @classmethod
+    def open_with_goods(cls, part: Part, columns: frozenset[str]) -> tuple["Books", Goods]:
+        """The books, and what was bought line by line, which takes most of the memory; baskets read it."""
+        lines, people = _numbered_lines(part, columns)
+        sold = lines.filter(~pl.col("returns")) if lines["returns"].any() else lines
+        return cls._of(part, lines, people), goods(sold, columns)
+
+    @classmethod
+    def _of(cls, part: Part, lines: pl.DataFrame, people: pl.DataFrame) -> "Books":
         return cls(
             people=people,
-            orders=orders(numbered).drop("order_id"),
-            margins=_margins(numbered),
-            returned=_returned(numbered),
-            goods=goods(_sold(numbered), columns),
-            **small,
+            orders=orders(lines).drop("order_id"),
+            margins=_margins(lines),
+            returned=_returned(lines),
+            **{name: _numbered(getattr(part, name), people) for name in _SMALL},
         )
 
-    def without_goods(self) -> "Books":
-        """The books once all baskets are counted: about a third of the memory."""
-        return replace(self, goods=None)
+    def named(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows with the customers' ids in place of their numbers."""
+        ids = self.people["customer_id"].gather(rows[CUSTOMER])
+        return rows.with_columns(ids).drop(CUSTOMER)
 
     def only(self, kept: npt.NDArray[np.bool_]) -> "Books":
         """The books of the kept customers, their numbers unchanged: the others have no rows."""
         if kept.all():
             return self
-        names = ("orders", "margins", "returned", *_SMALL)
-        frames = {name: getattr(self, name) for name in names}
-        return replace(self, **{name: _only(frame, kept) for name, frame in frames.items()})
+        rows = {name: _only(getattr(self, name), kept) for name in ("orders", "margins", "returned")}
+        held = {name: getattr(self, name) for name in _SMALL}
+        small = {name: _only(frame, kept) for name, frame in held.items() if frame is not None}
+        return replace(self, **rows, **small)
+
+
+def accounts(history: History, customer_ids: Iterable[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Orders and daily net margins of some customers by name, with `customer_id` in place of the number.
+
+    Args:
+        history: of the shop.
+        customer_ids: whose.
+    """
+    opened = [Books.open(part, frozenset()) for part in history.only(customer_ids).parts]
+    orders, margins = ([one.named(getattr(one, name)) for one in opened] for name in ("orders", "margins"))
+    return pl.concat(orders), pl.concat(margins)
 
 
 def _margins(lines: pl.DataFrame) -> pl.DataFrame:
@@ -106,8 +124,13 @@ def _returned(lines: pl.DataFrame) -> pl.DataFrame:
     return back.select(CUSTOMER, "ordered_on", returned_amount=-pl.col("net_amount"))
 
 
-def _sold(lines: pl.DataFrame) -> pl.DataFrame:
-    return lines.filter(~pl.col("returns")) if lines["returns"].any() else lines
+def _numbered_lines(part: Part, columns: frozenset[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A part's lines with `customer`, and the people whose numbers these are."""
+    named = [name for name in _NAMED if name in columns]
+    lines = part.lines.select(*_LINE, *named).collect()
+    runs = Runs.of(lines, "customer_id")
+    numbers = pl.Series(CUSTOMER, runs.run_of().astype(np.uint32))
+    return lines.with_columns(numbers).drop("customer_id"), runs.firsts("customer_id")
 
 
 def _numbered(frame: pl.LazyFrame | None, people: pl.DataFrame) -> pl.DataFrame | None:
@@ -119,5 +142,5 @@ def _numbered(frame: pl.LazyFrame | None, people: pl.DataFrame) -> pl.DataFrame 
     return joined.drop("customer_id").collect().sort(CUSTOMER, maintain_order=True)
 
 
-def _only(frame: pl.DataFrame | None, kept: npt.NDArray[np.bool_]) -> pl.DataFrame | None:
-    return None if frame is None else frame.filter(pl.Series(kept[frame[CUSTOMER].to_numpy()]))
+def _only(frame: pl.DataFrame, kept: npt.NDArray[np.bool_]) -> pl.DataFrame:
+    return frame.filter(pl.Series(kept[frame[CUSTOMER].to_numpy()]))

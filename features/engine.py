@@ -4,7 +4,9 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
+
+T = TypeVar("T")
 
 
 class Engine(Protocol):
@@ -50,6 +52,6 @@ class Threads:
         return [result.result() for result in results]
 
 
-def _called(function: Callable[..., Any], row: tuple[Any, ...]) -> Any:
+def _called(function: Callable[..., T], row: tuple[Any, ...]) -> T:
     # Results of an earlier map were started before, so waiting for them here ends.
     return function(*(item.result() if isinstance(item, Future) else item for item in row))

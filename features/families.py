@@ -22,7 +22,7 @@ from features import (
     stages,
 )
 from features.census import Norms
-from features.known import WINDOWS, Known
+from features.known import Known
 from features.options import StageOptions
 from features.runs import CUSTOMER
 

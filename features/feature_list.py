@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from features.acquisition import MILESTONES
-from features.frequency import SHARE_WINDOWS, TREND_WINDOWS, WINDOWS
+from features.frequency import SHARE_WINDOWS, TREND_WINDOWS
 from features.friction import SCORED
 from features.habits import KINDS
+from features.known import WINDOWS
 
 MONEY = "minor units"
 Values = tuple[int | str, ...]

@@ -125,7 +125,9 @@ def read_history(
 
         def events(name: str, time: str, day: str) -> pl.LazyFrame | None:
             frame = table(name)
-            return None if frame is None else frame.with_columns(on(time, day)).filter(until.known(pl.col(day)))
+            return (
+                None if frame is None else frame.with_columns(on(time, day)).filter(until.known(pl.col(day)))
+            )
 
         def on(time: str, day: str) -> pl.Expr:
             return pl.col(time).dt.convert_time_zone(timezone).dt.date().alias(day)

@@ -68,9 +68,7 @@ def _touched(known: Known) -> pl.DataFrame:
     near = known.books.contacts.filter(known.as_of.touching(pl.col("contacted_on")))
     reached = pl.col("arm").is_in(CONTACTED_ARMS)
     chance = pl.col("assignment_probability").filter(~reached)
-    found = near.group_by(CUSTOMER).agg(
-        contacted=reached.any(), weight=(1.0 / chance).max().clip(1.0, 100.0)
-    )
+    found = near.group_by(CUSTOMER).agg(contacted=reached.any(), weight=(1.0 / chance).max().clip(1.0, 100.0))
     return people.join(found, on=CUSTOMER, how="left", maintain_order="left").select(
         pl.col("contacted").fill_null(value=False), pl.col("weight").fill_null(1.0)
     )

@@ -19,9 +19,9 @@ def priced_lines(
         margin_rate: margin as a share of net_amount where no cost is known, one number or one per category.
 
     Returns:
-        The canonical columns with `ordered_local` (Datetime) and `ordered_on` (Date) in the shop's zone, `margin` (minor units, Int64), `margin_assumed`
-        (whether the margin rate stood in for a cost) and `returns` (whether the line gives something back).
-        Guests are left out.
+        The canonical columns with `ordered_local` (Datetime) and `ordered_on` (Date) in the shop's zone,
+        `margin` (minor units, Int64), `margin_assumed` (whether the margin rate stood in for a cost) and
+        `returns` (whether the line gives something back). Guests are left out.
     """
     lines = (
         transactions.filter(pl.col("customer_id").is_not_null())

@@ -5,7 +5,6 @@ nothing. An order whose whole amount was given back counts as no purchase from t
 nobody could know, so it still counts in every decision made earlier.
 """
 
-import numpy as np
 import polars as pl
 
 from features.asof import AsOf
@@ -29,18 +28,22 @@ def orders(lines: pl.DataFrame) -> pl.DataFrame:
     returns = lines["returns"]
     sales = lines.filter(~returns) if returns.any() else lines
     runs = _runs(sales)
-    placed = pl.concat(
-        [
-            runs.firsts("customer", "order_id", "ordered_on", "ordered_local"),
-            runs.sums("net_amount", "margin", "discount_amount", _units().alias("quantity")),
-        ],
-        how="horizontal",
-    ).with_columns(
-        # Thousandths, so that parts of units add up exactly.
-        pl.col("ordered_local").dt.hour().alias("hour"),
-        ((pl.col("quantity") + _THOUSAND // 2) // _THOUSAND).alias("quantity"),
-        runs.count().alias("lines"),
-    ).drop("ordered_local")
+    placed = (
+        pl.concat(
+            [
+                runs.firsts("customer", "order_id", "ordered_on", "ordered_local"),
+                runs.sums("net_amount", "margin", "discount_amount", _units().alias("quantity")),
+            ],
+            how="horizontal",
+        )
+        .with_columns(
+            # Thousandths, so that parts of units add up exactly.
+            pl.col("ordered_local").dt.hour().alias("hour"),
+            ((pl.col("quantity") + _THOUSAND // 2) // _THOUSAND).alias("quantity"),
+            runs.count().alias("lines"),
+        )
+        .drop("ordered_local")
+    )
     if not returns.any():
         return placed.with_columns(cancelled_on=pl.lit(None, pl.Date))
     return placed.join(_cancelled(lines, sales, placed), on=_ORDER, how="left", maintain_order="left")
@@ -75,7 +78,9 @@ def _runs(sales: pl.DataFrame) -> Runs:
         return runs
     # Lines of one order may lie apart in time, with another order in between.
     began = pl.col("ordered_at").min().over(_ORDER)
-    together = sales.with_columns(began.alias("began"), pl.col("ordered_on", "ordered_local").first().over(_ORDER))
+    together = sales.with_columns(
+        began.alias("began"), pl.col("ordered_on", "ordered_local").first().over(_ORDER)
+    )
     return Runs.of(together.sort("customer", "began", "order_id", "ordered_at", maintain_order=True), *_ORDER)
 
 
@@ -88,9 +93,7 @@ def _distinct(names: pl.DataFrame) -> bool:
 def _cancelled(lines: pl.DataFrame, sales: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
     """Orders that were given back in full, and on which day. Only customers with a return are looked at."""
     back = lines.filter("returns")
-    who = np.zeros(int(lines["customer"].max()) + 1, dtype=bool)  # type: ignore[arg-type]  # an integer column
-    who[back["customer"].to_numpy()] = True
-    own = sales.filter(pl.Series(who[sales["customer"].to_numpy()])).lazy()
+    own = sales.lazy().join(back.lazy().select("customer").unique(), on="customer", how="semi")
     return (
         _returned(back.lazy(), own)
         .join(placed.lazy().select(*_ORDER, gross="net_amount"), on=_ORDER)

@@ -193,7 +193,7 @@ def _pieces(days: Runs, place: Days, gap: Days, window_days: int) -> Floats:
     between = days.added(logs[np.where(place > gap, gap, 0)])
     last = days.ends - 1
     before, after = place[np.minimum(days.windows[window_days], last)], window_days + 1 - place[last]
-    return between + logs[np.maximum(before, 0)] + logs[np.minimum(after, window_days)]
+    return np.asarray(between + logs[np.maximum(before, 0)] + logs[np.minimum(after, window_days)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from features.labels import labels
 from features.options import StageOptions
 
 T = TypeVar("T")
+# What is done with a part's features, given its number.
+Sink = Callable[[int, pl.DataFrame], T]
 
 KEYS = ("as_of", "customer_id")
 # Facts that people read and rules use; models do not learn from them.
@@ -107,8 +109,9 @@ def training_table(  # noqa: PLR0917 - what it is made of, in order
         chosen = engine or threads
         plan = Plan.of(history, snapshots, stages, _share(chosen, history, snapshots, max_rows))
         days, prepared = started(chosen, history, plan)
-        tables = [chosen.gather(chosen.map(partial(day, outcome=outcome), prepared)) for day in days]
-    return pl.concat([part for day in tables for part in day], how="diagonal")
+        made = [one for day in days for one in chosen.map(partial(day, outcome=outcome), prepared)]
+        tables: list[pl.DataFrame] = chosen.gather(made)
+    return pl.concat(tables, how="diagonal")
 
 
 def feature_table(
@@ -128,11 +131,16 @@ def feature_table(
     with Threads() as threads:
         chosen = engine or threads
         [day], prepared = started(chosen, history, Plan.of(history, [as_of], stages))
-        return pl.concat(chosen.gather(chosen.map(day, prepared)))
+        tables: list[pl.DataFrame] = chosen.gather(chosen.map(day, prepared))
+    return pl.concat(tables)
 
 
-def each_part(  # noqa: PLR0917 - what is made, and what is done with it
-    history: History, as_of: AsOf, stages: StageOptions, engine: Engine, sink: Callable[[int, pl.DataFrame], T]
+def each_part(
+    history: History,
+    as_of: AsOf,
+    stages: StageOptions,
+    engine: Engine,
+    sink: Callable[[int, pl.DataFrame], T],
 ) -> list[T]:
     """Features of one day, part by part, where the parts are: no more than a few are in memory at a time.
 
@@ -160,20 +168,22 @@ def started(engine: Engine, history: History, plan: Plan) -> tuple[list[partial[
     prepared = engine.map(partial(prepare, plan=plan), history.parts)
     counted = engine.gather(engine.map(_counts, prepared))
     norms = [Norms.of(census.merged(part[day] for part in counted), plan.stages) for day in plan.days]
-    return [partial(finish, plan=plan, day=day, norms=one) for day, one in zip(plan.days, norms, strict=True)], prepared
+    return [
+        partial(finish, plan=plan, day=day, norms=one) for day, one in zip(plan.days, norms, strict=True)
+    ], prepared
 
 
 def prepare(part: Part, plan: Plan) -> Prepared:
     """Read a part, count its baskets and its customers at each snapshot, and keep what features need."""
-    books = Books.open(part, plan.columns)
+    books, goods = Books.open_with_goods(part, plan.columns)
     kept = pl.Series([True]) if plan.share >= 1 else books.people.select(_drawn(plan.share)).to_series()
     baskets, counts = {}, {}
     for day in plan.days:
         known = Known.of(books, day)
-        found = basket.baskets(books.goods, known.customers, day)
+        found = basket.baskets(goods, known.customers, day)
         counts[day] = census.count(known, found)
         baskets[day] = found if plan.share >= 1 else found.only(kept.gather(known.customers))
-    return Prepared(books.without_goods().only(kept.to_numpy()), baskets, counts)
+    return Prepared(books.only(kept.to_numpy()), baskets, counts)
 
 
 def finish(
@@ -200,7 +210,10 @@ def finish(
 
 
 def _sunk(
-    number: int, prepared: Prepared, day: Callable[[Prepared], pl.DataFrame], sink: Callable[[int, pl.DataFrame], T]
+    number: int,
+    prepared: Prepared,
+    day: Callable[[Prepared], pl.DataFrame],
+    sink: Callable[[int, pl.DataFrame], T],
 ) -> T:
     return sink(number, day(prepared))
 
@@ -219,7 +232,7 @@ def _outcome(known: Known, until: AsOf, months: Sequence[int]) -> pl.DataFrame:
 
 def _share(engine: Engine, history: History, days: Sequence[AsOf], max_rows: int) -> float:
     """Which share of the customers gives at most so many rows."""
-    rows = sum(engine.gather(engine.map(partial(_rows, days=tuple(days)), history.parts)))
+    rows: int = sum(engine.gather(engine.map(partial(_rows, days=tuple(days)), history.parts)))
     return max_rows / max(rows, max_rows)
 
 

@@ -67,7 +67,7 @@ def gate(settings: Settings, run: str) -> Iterator[Gate]:
 
 
 @contextmanager
-def engine(settings: Settings) -> Iterator[Engine]:
+def engine(settings: Settings) -> Iterator[Engine]:  # noqa: ARG001 - there is one engine so far
     """Where the heavy steps run; it ends with the block."""
     with Threads() as threads:
         yield threads

@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from features import ledger
 from features.asof import AsOf
+from features.books import accounts
 from features.errors import DataRefused
 from flows import inputs
 from flows.artifacts import summarise
@@ -157,10 +158,11 @@ def _measurements(settings: Settings, as_of: AsOf, trials: Sequence[Trial]) -> p
     assert known.enrolments is not None  # noqa: S101 - inputs always reads them
     who = persons(known.enrolments["customer_id"], known.customers, known.identities)
     shares = {offer.id: float(offer.redeem_share) for offer in settings.offers}
+    orders, margins = accounts(history, who["customer_id"])
     tables = []
     for trial in trials:
         people = observed(
-            trial, who, history.orders, history.margins, redeem_share=shares, currency=settings.currency
+            trial, who, orders.lazy(), margins.lazy(), redeem_share=shares, currency=settings.currency
         )
         overlapping = in_two_enrolments(known.enrolments, who, trial.list_id)
         tables.append(measured(trial, people, overlapping, settings.currency, settings.seed))

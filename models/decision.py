@@ -25,7 +25,6 @@ from models.reasons import with_reasons
 from models.selection import FINE, fine_cost, one_per_person, select, with_potential
 from models.tiers import HABITS, with_tier
 
-
 # Features that a decision reads, where the shop has them.
 READ = (
     *KEYS,

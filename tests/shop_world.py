@@ -13,7 +13,9 @@ from features.history import History
 from features.lines import priced_lines
 
 START = date(2024, 1, 1)
-COLUMNS = frozenset({"order_id", "product_id", "product_name", "category", "quantity", "discount_amount", "cost_amount"})
+COLUMNS = frozenset(
+    {"order_id", "product_id", "product_name", "category", "quantity", "discount_amount", "cost_amount"}
+)
 
 
 def line(customer: str | None, day: int, amount: int, order: str, **more: Any) -> dict[str, Any]:
@@ -82,7 +84,9 @@ def everything(rows: list[dict[str, Any]], until: AsOf | None = None, parts: int
             "customer_id", balance=pl.lit(12.5), expires_on=pl.lit(START + timedelta(days=420))
         ),
     }
-    split = [[row for row in rows if who.index(row["customer_id"]) % parts == number] for number in range(parts)]
+    split = [
+        [row for row in rows if who.index(row["customer_id"]) % parts == number] for number in range(parts)
+    ]
     pieces = [History.of(priced(some, until), COLUMNS, **tables).parts[0] for some in split]
     return History(tuple(pieces), COLUMNS, country="ID")
 

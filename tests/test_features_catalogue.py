@@ -1,9 +1,10 @@
 """Every feature is documented, and nothing is documented that is not there."""
 
 import pytest
-from shop_world import day, everything, line
+from shop_world import day, everything, line, priced
 
 from features.catalogue import CATALOGUE, DOCUMENT, describe, document
+from features.history import History
 from features.options import StageOptions
 from features.table import FACTS, feature_table
 from models.matrix import FeatureContract
@@ -48,12 +49,7 @@ def test_a_model_reads_every_feature_but_keys_and_facts(columns: list[str]) -> N
 
 
 def test_a_shop_without_other_tables_and_columns_has_only_what_follows_from_purchases() -> None:
-    from dataclasses import replace
-
-    bare = replace(
-        everything(ROWS), columns=frozenset(), customers=None, contacts=None, feedback=None, points=None,
-        country=None,
-    )  # fmt: skip
+    bare = History.of(priced(ROWS), frozenset())
     found = feature_table(bare, day(400), StageOptions()).columns
     sources = {describe(column).source for column in found}
     assert sources == {"purchases", "order days", "lines", "as_of", "purchases, customers"}

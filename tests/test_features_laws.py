@@ -11,7 +11,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-from shop_world import COLUMNS, day, everything, histories, line, priced, transactions
+from shop_world import COLUMNS, day, everything, histories, history, line, priced, transactions
 
 from features import ledger
 from features.asof import AsOf
@@ -76,7 +76,8 @@ def test_how_rows_lie_in_files_does_not_matter(rows: list[dict[str, Any]], cut: 
 @given(histories(), st.integers(2, 4))
 def test_how_customers_are_split_into_parts_does_not_matter(rows: list[dict[str, Any]], parts: int) -> None:
     split = feature_table(everything(rows, parts=parts), day(400), STAGES).sort("customer_id")
-    assert_frame_equal(table(rows, day(400)), split, check_exact=True)
+    # Polars divides a column of one row by the reciprocal, so the last bit may differ for a part of one.
+    assert_frame_equal(table(rows, day(400)), split, check_exact=False, rel_tol=1e-12, abs_tol=0)
 
 
 @settings(deadline=None, max_examples=12)

@@ -21,11 +21,11 @@ def each_family(place: Place, clock: Clock) -> None:
 
 def _one_part(part: Part, columns: frozenset[str], clock: Clock) -> None:
     with clock.lap("reading: lines, orders, goods"):
-        books = Books.open(part, columns)
+        books, goods = Books.open_with_goods(part, columns)
     with clock.lap("what was known at the day"):
         known = Known.of(books, AS_OF)
     with clock.lap("baskets"):
-        bought = baskets(books.goods, known.customers, AS_OF)  # type: ignore[arg-type]  # opened, so not None
+        bought = baskets(goods, known.customers, AS_OF)
     with clock.lap("counts of the shop"):
         counts = census.count(known, bought)
     with clock.lap("fits of the shop"):
