@@ -75,7 +75,7 @@ class Merged:
             live=tuple(counting["seq"]) if counting.height < accepted.height else None,
             rule=rule,
             added=counted,
-            fresh=dict(counted.group_by(BUCKET).len().sort(BUCKET).collect().iter_rows()),
+            fresh=dict(counted.group_by(BUCKET).len().sort(BUCKET).collect(engine="streaming").iter_rows()),
             again=added.select(keys).unique().collect() if names and (keys := _keys(rule)) else None,
             periods=tuple(apart.select("first_at", "last_at").iter_rows())
             if rule == "replace_period"
@@ -188,6 +188,6 @@ def _later_wins(added: pl.LazyFrame, rule: str, apart: pl.DataFrame) -> pl.LazyF
     # Few are brought more than once. A row without its key is never another one's.
     named = added.filter(pl.all_horizontal(pl.col(key).is_not_null() for key in keys))
     latest = named.group_by(keys).agg(_first=arrival.min(), _last=arrival.max())
-    again = latest.filter(pl.col("_first") < pl.col("_last")).drop("_first").collect()
+    again = latest.filter(pl.col("_first") < pl.col("_last")).drop("_first").collect(engine="streaming")
     placed = added.join(again.lazy(), on=keys, how="left", maintain_order="left")
     return placed.filter(pl.col("_last").is_null() | (arrival == pl.col("_last"))).drop("_last")
