@@ -172,7 +172,7 @@ def _stage(one: Staged, shop: Shop, rates: pl.LazyFrame | None, progress: Progre
         good = judged.filter(pl.col("rule").is_null()).drop(_FOUND)
         bad = judged.filter(pl.col("rule").is_not_null())
         if good.height:
-            good.write_parquet(one.good / f"{number:06d}.parquet")
+            good.write_parquet(one.good / f"{number:06d}.parquet", compression="lz4")
         if bad.height:
             rejected = quarantine.rejected(bad, raw, one.delivery, shop.erased)
             rejected.write_parquet(one.bad / f"{number:06d}.parquet")

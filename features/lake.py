@@ -1,6 +1,6 @@
 """How accepted rows are kept and read back: Delta tables of customer-hash buckets.
 
-Each table is a sorted base (one part per bucket) plus small sorted increments (one part per delivery).
+Each table is a sorted base (one part per bucket) plus increments, bucket by bucket (one part per delivery).
 Readers merge both: rows of replaced deliveries are left out, and where a later delivery brings a row or an
 order again, the later one counts. Compaction writes the merged rows as the new base.
 """
@@ -15,7 +15,7 @@ import polars as pl
 from features import ledger, parts
 from features.contracts import TABLES, Table
 from features.hashing import sha256, stable_hash
-from features.merging import BUCKET, ORIGIN, ROWS_AT_ONCE, Merged, base, increment, sorting, stored
+from features.merging import BUCKET, ORIGIN, ROWS_AT_ONCE, Merged, base, increment, stored
 
 __all__ = ["BUCKET", "ORIGIN", "Lake"]
 
@@ -66,8 +66,9 @@ class Lake:
         total = frame.select(pl.len()).collect().item()
         passes = 1 if total <= ROWS_AT_ONCE else self.bucket_count(table)
         groups = (frame.filter(pl.col(BUCKET) % passes == number) for number in range(passes))
-        sorted_groups = ((part, group.sort(sorting(table)).collect()) for group in groups)
-        parts.replace(self._path(table.name), sorted_groups, stored(table), only=part)
+        # Rows of a bucket lie together; those that read them put them in order.
+        by_bucket = ((part, group.collect().rechunk().sort(BUCKET, maintain_order=True)) for group in groups)
+        parts.replace(self._path(table.name), by_bucket, stored(table), only=part)
 
     def merged(self, name: str) -> Merged:
         """What counts now, for many scans of the same content."""

@@ -75,7 +75,7 @@ class Merged:
             live=tuple(counting["seq"]) if counting.height < accepted.height else None,
             rule=rule,
             added=counted,
-            fresh=dict(counted.group_by(BUCKET).len().sort(BUCKET).collect().iter_rows()),
+            fresh=dict(counted.group_by(BUCKET).len().sort(BUCKET).collect(engine="streaming").iter_rows()),
             again=added.select(keys).unique().collect() if names and (keys := _keys(rule)) else None,
             periods=tuple(apart.select("first_at", "last_at").iter_rows())
             if rule == "replace_period"
@@ -97,8 +97,8 @@ class Merged:
             Rows of owners whom no increment touches, and all rows of the others; each bucket by bucket, by
             owner and time within each.
         """
-        numbers = sorted(buckets)
-        return self._untouched(numbers).select(self._columns), self._touched(numbers).select(self._columns)
+        others, touched = self._apart(sorted(buckets))
+        return others.select(self._columns), touched.select(self._columns)
 
     def rows(self, buckets: Iterable[int]) -> dict[int, int]:
         """Rows of each bucket, nearly: some of the base may be replaced. Nothing of the base is read."""
@@ -110,25 +110,27 @@ class Merged:
 
     def _merged(self, number: int) -> pl.LazyFrame:
         """One bucket in order. Rows of touched owners lie between those of the others, never among them."""
-        touched, owner = self._touched([number]), self.table.owner
-        return touched if owner is None else self._untouched([number]).merge_sorted(touched, owner)
+        others, touched = self._apart([number])
+        owner = self.table.owner
+        return touched if owner is None or not self._holds([number]) else others.merge_sorted(touched, owner)
 
-    def _untouched(self, numbers: Sequence[int]) -> pl.LazyFrame:
-        return self._base(numbers).filter(~self._is_touched(numbers))
+    def _apart(self, numbers: Sequence[int]) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+        there, added = self._base(numbers), self.added.filter(pl.col(BUCKET).is_in(numbers))
+        is_touched = self._is_touched(added) if self._holds(numbers) else pl.lit(value=True)
+        touched = pl.concat([there.filter(is_touched), added]).sort(sorting(self.table))
+        return there.filter(~is_touched), touched
 
-    def _touched(self, numbers: Sequence[int]) -> pl.LazyFrame:
-        there = self._base(numbers).filter(self._is_touched(numbers))
-        return pl.concat([there, self._added(numbers)]).sort(sorting(self.table))
+    def _holds(self, numbers: Sequence[int]) -> bool:
+        """Whether there is a base for one of the buckets."""
+        return any(base(number) in self.held.rows for number in numbers)
 
-    def _is_touched(self, numbers: Sequence[int]) -> pl.Expr:
+    def _is_touched(self, added: pl.LazyFrame) -> pl.Expr:
+        """Whether a row of the base belongs to an owner of these rows; of a table without owners all do."""
         owner = self.table.owner
         if owner is None:
             return pl.lit(bool(self.fresh))
-        owners = self._added(numbers).select(pl.col(owner).unique()).collect()[owner]
+        owners = added.select(pl.col(owner).unique()).collect()[owner]
         return pl.col(owner).is_in(owners.implode(), nulls_equal=True)
-
-    def _added(self, numbers: Sequence[int]) -> pl.LazyFrame:
-        return self.added.filter(pl.col(BUCKET).is_in(numbers))
 
     def _base(self, numbers: Iterable[int]) -> pl.LazyFrame:
         """Rows of the base that still count."""
@@ -186,6 +188,6 @@ def _later_wins(added: pl.LazyFrame, rule: str, apart: pl.DataFrame) -> pl.LazyF
     # Few are brought more than once. A row without its key is never another one's.
     named = added.filter(pl.all_horizontal(pl.col(key).is_not_null() for key in keys))
     latest = named.group_by(keys).agg(_first=arrival.min(), _last=arrival.max())
-    again = latest.filter(pl.col("_first") < pl.col("_last")).drop("_first").collect()
+    again = latest.filter(pl.col("_first") < pl.col("_last")).drop("_first").collect(engine="streaming")
     placed = added.join(again.lazy(), on=keys, how="left", maintain_order="left")
     return placed.filter(pl.col("_last").is_null() | (arrival == pl.col("_last"))).drop("_last")

@@ -121,17 +121,25 @@ class Tally:
 
     def _sample(self, judged: pl.DataFrame) -> None:
         """Keep the rows whose number, counted over all judged ones, is a multiple of the step."""
-        first = -self._judged % self._step
-        self._judged += judged.height
-        self._kept.append(judged.gather_every(self._step, first))
-        while sum(part.height for part in self._kept) > self._limit:
+        held = sum(part.height for part in self._kept)
+        while held + len(range(-self._judged % self._step, judged.height, self._step)) > self._limit:
             self._step *= 2
             self._kept = self._thinned()
+            held = sum(part.height for part in self._kept)
+        self._kept.append(_every(judged, self._step, -self._judged % self._step))
+        self._judged += judged.height
 
     def _thinned(self) -> list[pl.DataFrame]:
         """Every second row of those kept, the first one first."""
         thinned, place = [], 0
         for part in self._kept:
-            thinned.append(part.gather_every(2, place % 2))
+            thinned.append(_every(part, 2, place % 2))
             place += part.height
         return thinned
+
+
+def _every(rows: pl.DataFrame, step: int, first: int) -> pl.DataFrame:
+    """Rows at first, first + step, ...; `gather_every` would find their places anew for each column."""
+    if step == 1:
+        return rows
+    return rows[pl.int_range(first, max(first, rows.height), step, dtype=pl.UInt32, eager=True)]

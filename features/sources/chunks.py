@@ -43,15 +43,18 @@ def own_names(header: Sequence[str], what: str) -> list[str]:
 
 def typed_chunk(rows: pl.DataFrame, first_line: int) -> pl.DataFrame:
     """A chunk of rows that come with types; texts that are broken inside are faults as in a text file."""
+    lines = pl.int_range(first_line, first_line + pl.len(), dtype=pl.Int64).alias(LINE)
     texts = [pl.col(name) for name, dtype in rows.schema.items() if dtype == pl.String]
-    nul, broken = (
-        pl.any_horizontal([text.str.contains(mark, literal=True) for text in texts] or [pl.lit(value=False)])
+    broken = rows.select(text.str.contains("[\0\ufffd]").any() for text in texts)
+    if not any(broken.row(0) if texts else ()):
+        sound = (pl.lit(None, pl.String).alias(name) for name in ("fault", "raw"))
+        return rows.with_columns(lines, *sound)
+    nul, other = (
+        pl.any_horizontal(text.str.contains(mark, literal=True) for text in texts)
         for mark in ("\0", "\ufffd")
     )
-    fault = pl.when(nul).then(pl.lit("nul_byte")).when(broken).then(pl.lit("bad_encoding"))
-    marked = rows.with_columns(
-        pl.int_range(first_line, first_line + pl.len(), dtype=pl.Int64).alias(LINE), fault.alias("fault")
-    )
+    fault = pl.when(nul).then(pl.lit("nul_byte")).when(other).then(pl.lit("bad_encoding"))
+    marked = rows.with_columns(lines, fault.alias("fault"))
     return marked.with_columns(
         as_json(marked.select(rows.columns), marked["fault"].is_not_null()).alias("raw")
     )

@@ -81,11 +81,13 @@ def _order_ids(mapped: pl.DataFrame) -> pl.Series:
 
     A guest's line without an order is an order of its own. The derived id does not show the customer.
     """
+    named = mapped["order_id"] if "order_id" in mapped else pl.Series([None], dtype=pl.String)
+    if len(named) == len(mapped) and not named.has_nulls():
+        return named
     who = pl.coalesce(pl.lit("c:") + pl.col("customer_id"), pl.format("g:{}", LINE))
     when = pl.col("ordered_at")
     facts = mapped.select(when, pl.format("{}|{}", who, when.dt.epoch("us")).alias("key"))
     derived = facts.select(pl.format("{}-{}", when.dt.strftime("%Y%m%d"), stable_hash("key", "order_id")))
-    named = mapped["order_id"] if "order_id" in mapped else pl.Series([None], dtype=pl.String)
     return derived.select(pl.coalesce(named, pl.all()).alias("order_id")).to_series()
 
 
@@ -128,6 +130,8 @@ def _mapped(rows: _Rows, column: Column, mention: Mention, source: SourceOptions
     if not meaning.is_column:
         for name in sorted(meaning.columns & rows.unreadable.keys()):
             rows.faults.append((f"unreadable_{_plain(name)}", rows.unreadable[name]))
+    if column.kind is Kind.TEXT and meaning.is_column and value.dtype == pl.String:
+        return value.alias(column.name)  # tidied, and every text can be read
     cells = _read(value, column.kind, source, zone)
     rows.faults.append((f"unreadable_{column.name}", cells.unreadable))
     return cells.values.alias(column.name)
