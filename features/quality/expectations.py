@@ -187,12 +187,11 @@ def _context() -> Any:  # noqa: ANN401 - Great Expectations comes without types 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """What is imported stays: the garbage collector need not go through it, now or ever again."""
+    """What is imported stays: the garbage collector need not go through it again and again meanwhile."""
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
-        gc.freeze()
     finally:
         if was_on:
             gc.enable()
