@@ -27,7 +27,7 @@ class Part:
     """Tables of some customers; an optional table that the shop does not have is None.
 
     Attributes:
-        lines: priced lines of known customers, sorted by customer, time and order.
+        lines: priced lines of known customers, customer by customer, each sorted by time and order.
         customers: one row per customer; only the columns that the shop has.
         contacts: with `contacted_on`.
         feedback: with `occurred_on`; only the columns that the shop has.
@@ -121,7 +121,8 @@ def read_history(
 
     def part(buckets: Sequence[int]) -> Part:
         def table(name: str) -> pl.LazyFrame | None:
-            return held[name].scan(buckets) if name in held else None
+            # In any order, customer by customer: rows that came late need not be sorted into the base.
+            return pl.concat(held[name].apart(buckets)) if name in held else None
 
         def events(name: str, time: str, day: str) -> pl.LazyFrame | None:
             frame = table(name)
@@ -132,7 +133,8 @@ def read_history(
         def on(time: str, day: str) -> pl.Expr:
             return pl.col(time).dt.convert_time_zone(timezone).dt.date().alias(day)
 
-        lines = priced_lines(held["transactions"].scan(buckets), products, timezone, margin_rate)
+        transactions = pl.concat(held["transactions"].apart(buckets))
+        lines = priced_lines(transactions, products, timezone, margin_rate)
         points = table("points")
         return Part(
             lines=lines,

@@ -120,7 +120,7 @@ def rates(people: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
         *KEYS, rate=(pl.col("back") + pl.lit(shop, pl.Float64) * WEIGHT) / (pl.col("seen") + WEIGHT)
     )
     return people.select(
-        pl.lit(shop, pl.Float64).alias(SHOP_RATE),
+        pl.repeat(shop, pl.len(), dtype=pl.Float64).alias(SHOP_RATE),
         *(_rate(name, column, shrunk) for name, column in _present(people).items()),
     )
 

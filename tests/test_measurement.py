@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 from shop_world import history, line
 
 from features.asof import AsOf
+from features.books import accounts
 from models.arms import cells, differences, smallest_lift
 from models.eligibility import ENROLMENTS
 from models.measurement import MEASUREMENTS, Trial, in_two_enrolments, measured, observed, split_p_value
@@ -58,12 +59,12 @@ ORDERS = [
 
 
 def seen(one: Trial, orders: list[dict[str, Any]], who: pl.DataFrame | None = None) -> pl.DataFrame:
-    known = history(orders)
+    made, margins = accounts(history(orders), {row["customer_id"] for row in orders})
     return observed(
         one,
         themselves(one) if who is None else who,
-        known.orders,
-        known.margins,
+        made.lazy(),
+        margins.lazy(),
         redeem_share={"gift": 0.4},
         currency="EUR",
     )
