@@ -127,7 +127,8 @@ def _returned(lines: pl.DataFrame) -> pl.DataFrame:
 def _numbered_lines(part: Part, columns: frozenset[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """A part's lines with `customer`, and the people whose numbers these are."""
     named = [name for name in _NAMED if name in columns]
-    lines = part.lines.select(*_LINE, *named).collect()
+    # In one piece: otherwise every step that follows puts the pieces of each file together again.
+    lines = part.lines.select(*_LINE, *named).collect().rechunk()
     runs = Runs.of(lines, "customer_id")
     numbers = pl.Series(CUSTOMER, runs.run_of().astype(np.uint32))
     return lines.with_columns(numbers).drop("customer_id"), runs.firsts("customer_id")
