@@ -8,11 +8,13 @@ from pathlib import Path
 import polars as pl
 
 from features.asof import AsOf
+from features.engine import Engine, Threads
 from features.history import History, read_history
 from features.lake import Lake
 from features.options import SourceOptions
 from features.pricing import Shop
 from features.quality import Gate, Suite, load_suite
+from flows.cluster import joined
 from flows.enrolments import read_enrolments
 from flows.forgotten import read_forgotten
 from flows.layout import check_layout
@@ -63,6 +65,21 @@ def gate(settings: Settings, run: str) -> Iterator[Gate]:
     """The quality gate of one run; its Data Docs are published at the end, come what may."""
     with Gate(workspace(settings).quality, settings.quality, run=run) as opened:
         yield opened
+
+
+@contextmanager
+def engine(settings: Settings) -> Iterator[Engine]:
+    """Where the heavy steps of one run are done; its results are gone at the end of the block.
+
+    Raises:
+        ConfigError: when the engine is dask and no fitting cluster answers.
+    """
+    if settings.engine == "dask":
+        with joined(settings.dask) as cluster:
+            yield cluster
+    else:
+        with Threads() as threads:
+            yield threads
 
 
 def suite(settings: Settings, name: str, today: date | None = None) -> Suite:
