@@ -45,8 +45,8 @@ docs: setup
 
 # Needs uv (pip install uv). The lock file carries hashes and no address of an index.
 lock:
-	uv pip compile pyproject.toml --extra cpu --extra postgres --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	uv pip compile pyproject.toml --extra cpu --extra dask --extra postgres --extra dev --universal \
+		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
 clean:
 	rm -rf .venv .bench bench.json demo workspace .pytest_cache .mypy_cache .ruff_cache

@@ -3,10 +3,15 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 T = TypeVar("T")
+
+# Where workers find each other: opened for so many workers, at the address by which they reach this process;
+# gives each of them a seat.
+Meeting = Callable[[int, str], AbstractContextManager[Sequence[Any]]]
 
 
 class Engine(Protocol):
@@ -25,6 +30,28 @@ class Engine(Protocol):
 
     def gather(self, results: Sequence[Any]) -> list[Any]:
         """Wait for results, which should be small, and bring them here; the first error is raised."""
+
+    def together(
+        self,
+        function: Callable[[list[Any], Any], Any],
+        make: Callable[[Any], Any],
+        items: Sequence[Any],
+        meeting: Meeting,
+    ) -> list[Any]:
+        """Run a function once on every worker, at the same time, each with an even share of what is made.
+
+        The shares hang on the number of workers only, so that a run can be repeated.
+
+        Args:
+            function: called with what was made for one worker, and with its seat; on one machine once, with
+                everything and None for a seat, because there is nobody to meet.
+            make: makes of an item what the function takes, on the worker that needs it.
+            items: items, or results of an earlier `map`, which then move to where they are needed.
+            meeting: opened here while the calls run.
+
+        Returns:
+            What each call returned, which should be small.
+        """
 
 
 class Threads:
@@ -50,6 +77,16 @@ class Threads:
     def gather(self, results: Sequence[Future[Any]]) -> list[Any]:
         """See `Engine.gather`."""
         return [result.result() for result in results]
+
+    def together(
+        self,
+        function: Callable[[list[Any], Any], Any],
+        make: Callable[[Any], Any],
+        items: Sequence[Any],
+        meeting: Meeting,  # noqa: ARG002 - nobody to meet
+    ) -> list[Any]:
+        """See `Engine.together`."""
+        return [function(self.gather(self.map(make, items)), None)]
 
 
 def _called(function: Callable[..., T], row: tuple[Any, ...]) -> T:

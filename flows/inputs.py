@@ -14,6 +14,7 @@ from features.lake import Lake
 from features.options import SourceOptions
 from features.pricing import Shop
 from features.quality import Gate, Suite, load_suite
+from flows.cluster import joined
 from flows.enrolments import read_enrolments
 from flows.forgotten import read_forgotten
 from flows.layout import check_layout
@@ -67,10 +68,18 @@ def gate(settings: Settings, run: str) -> Iterator[Gate]:
 
 
 @contextmanager
-def engine(settings: Settings) -> Iterator[Engine]:  # noqa: ARG001 - there is one engine so far
-    """Where the heavy steps run; it ends with the block."""
-    with Threads() as threads:
-        yield threads
+def engine(settings: Settings) -> Iterator[Engine]:
+    """Where the heavy steps of one run are done; its results are gone at the end of the block.
+
+    Raises:
+        ConfigError: when the engine is dask and no fitting cluster answers.
+    """
+    if settings.engine == "dask":
+        with joined(settings.dask) as cluster:
+            yield cluster
+    else:
+        with Threads() as threads:
+            yield threads
 
 
 def suite(settings: Settings, name: str, today: date | None = None) -> Suite:

@@ -44,7 +44,7 @@ from models.options import (
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 # Where things lie does not change what they say: these keys stay out of the config hash.
-_PLACES = ("workspace", "mlflow", "engine")
+_PLACES = ("workspace", "mlflow", "engine", "dask")
 _ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -61,6 +61,25 @@ class _EachKeyOnce(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+class DaskOptions(Options):
+    """Which workers take the heavy steps when the engine is dask."""
+
+    address: str | None = Field(
+        default=None,
+        pattern=r"^\w+://\S+$",
+        description="running scheduler, e.g. tcp://10.0.0.5:8786; null starts workers on this machine",
+    )
+    workers: int = Field(default=2, ge=1, description="worker processes to start on this machine")
+    threads_per_worker: int = Field(default=1, ge=1, description="parts that one worker works on at a time")
+    memory_limit: str | None = Field(
+        default=None,
+        pattern=r"^\d+(\.\d+)?\s?[kMGT]i?B$",
+        description="memory of one worker started here, e.g. 8GiB; null: an equal share of the machine's",
+    )
+    timeout: float = Field(default=30, gt=0, description="seconds to wait for the scheduler and for a worker")
+    retries: int = Field(default=3, ge=0, description="lost workers that one piece of work outlives")
+
+
 class Settings(Options):
     """The whole config. `configs/base.yaml` shows every key with its meaning."""
 
@@ -75,7 +94,9 @@ class Settings(Options):
         default=None, description="whose public holidays count, ISO 3166, e.g. NL; null: no holidays"
     )
     seed: int = Field(default=7, ge=0, lt=2**31, description="seed of everything drawn in training")
-    engine: Literal["local"] = Field(default="local", description="where heavy steps run")
+    engine: Literal["local", "dask"] = Field(
+        default="local", description="where heavy steps run: on this machine's threads, or on Dask workers"
+    )
     sources: dict[str, SourceOptions] = Field(description="table: where it comes from")
     lake: LakeOptions = Field(default_factory=LakeOptions)
     quality: QualityOptions = Field(default_factory=QualityOptions)
@@ -90,6 +111,7 @@ class Settings(Options):
     consent: ConsentOptions
     list: ListOptions = Field(default_factory=ListOptions)
     mlflow: MlflowOptions = Field(default_factory=MlflowOptions)
+    dask: DaskOptions = Field(default_factory=DaskOptions)
 
     @field_validator("country")
     @classmethod

@@ -5,13 +5,17 @@ give the same bytes.
 """
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
+from io import StringIO
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from features.errors import WinbackError
 from models.metrics import Array
 from models.options import XgbOptions
 
@@ -20,7 +24,11 @@ if TYPE_CHECKING:
 
 Mask = npt.NDArray[np.bool_]
 Objective = Literal["binary:logistic", "reg:squarederror"]
+# How a worker finds the tracker of a meeting, and the others there.
+Seat = dict[str, int | str]
 _FEW_ROWS = 10_000
+# How long workers that grow together wait for the slowest at each step.
+_WAIT_SECONDS = 900
 # A leaf may be as light as this part of the rows, whatever min_child_weight says.
 _LEAVES = 100
 _PASSED_THROUGH = (
@@ -48,6 +56,17 @@ class Sample:
         """Only the rows for which the mask holds."""
         return Sample(
             self.matrix.filter(pl.Series(rows)), self.label[rows], self.weight[rows], self.fold[rows]
+        )
+
+    @classmethod
+    def of(cls, parts: Sequence["Sample"]) -> "Sample":
+        """The rows of several samples, one after the other."""
+        return cls(
+            pl.concat([part.matrix for part in parts]),
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("label", "weight", "fold")
+            ),
         )
 
 
@@ -89,10 +108,56 @@ def library() -> Any:  # noqa: ANN401 - a module without types
 
 def grow(sample: Sample, recipe: Recipe, rounds: int) -> bytes:
     """Fit on all rows for a fixed number of rounds."""
+    return _grown(sample, recipe, rounds, len(sample.label))
+
+
+def grow_together(parts: list[Sample], seat: Seat | None, recipe: Recipe, rounds: int) -> bytes:
+    """Fit on the rows of all workers at a `meeting`, each of which calls this with its own.
+
+    The model hangs on which rows lie together: another split of the rows gives another model, as good.
+
+    Args:
+        parts: this worker's rows.
+        seat: this worker's seat; None when there are no others.
+        recipe: how to grow.
+        rounds: boosting rounds.
+
+    Returns:
+        The model, the same bytes on every worker.
+
+    Raises:
+        WinbackError: when a worker failed, or fell silent.
+    """
     xgb = library()
-    data = _quantiles(sample, recipe)
-    booster = xgb.train(_parameters(recipe, len(sample.label)), data, num_boost_round=rounds)
-    return bytes(booster.save_raw("ubj"))
+    sample = Sample.of(parts)
+    try:
+        with _seated(seat):
+            rows = xgb.collective.allreduce(np.array([len(sample.label)]), xgb.collective.Op.SUM)
+            return _grown(sample if len(sample.label) else _nobody(sample), recipe, rounds, int(rows[0]))
+    except xgb.core.XGBoostError as error:
+        if seat is None:
+            raise
+        reason = str(error).partition("Stack trace")[0].strip()
+        raise WinbackError(f"Training on several workers broke off: {reason}") from None
+
+
+@contextmanager
+def meeting(workers: int, host: str) -> Iterator[list[Seat]]:
+    """A place where workers find each other to grow one model; whoever still waits at its end is sent away.
+
+    Args:
+        workers: how many come.
+        host: address of this machine that they can reach.
+    """
+    xgb = library()
+    tracker = xgb.tracker.RabitTracker(n_workers=workers, host_ip=host, sortby="task")
+    tracker.start()
+    try:
+        there = {**tracker.worker_args(), "dmlc_timeout": _WAIT_SECONDS}
+        yield [{**there, "dmlc_task_id": f"{number:08}"} for number in range(workers)]
+    finally:
+        with suppress(xgb.core.XGBoostError):  # it says that some have not come, or have gone
+            tracker.free()
 
 
 def validate_forward(sample: Sample, past: Mask, judged: Mask, recipe: Recipe) -> Validated:
@@ -154,6 +219,28 @@ def importance(raw: bytes) -> dict[str, float]:
     gains: dict[str, Any] = xgb.Booster(model_file=bytearray(raw)).get_score(importance_type="total_gain")
     total = sum(gains.values()) or 1.0
     return {name: float(gain) / total for name, gain in sorted(gains.items())}
+
+
+@contextmanager
+def _seated(seat: Seat | None) -> Iterator[None]:
+    """Join a meeting, without the line that XGBoost prints about it."""
+    with ExitStack() as stack:
+        if seat is not None:
+            with redirect_stdout(StringIO()):
+                stack.enter_context(library().collective.CommunicatorContext(**seat))
+        yield
+
+
+def _nobody(empty: Sample) -> Sample:
+    """A row that says nothing and counts for nothing: XGBoost refuses workers without rows."""
+    none, zero = empty.matrix.clear(n=1), np.zeros(1)
+    return Sample(none, zero, zero, np.zeros(1, np.int32))
+
+
+def _grown(sample: Sample, recipe: Recipe, rounds: int, rows: int) -> bytes:
+    data = _quantiles(sample, recipe)
+    booster = library().train(_parameters(recipe, rows), data, num_boost_round=rounds)
+    return bytes(booster.save_raw("ubj"))
 
 
 def _stopped(taught: Sample, judged: Sample, recipe: Recipe) -> tuple[bytes, list[float]]:

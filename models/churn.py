@@ -5,6 +5,7 @@ whose outcome was known by the newest complete day, judged on that day (over cus
 no such past). Out-of-fold predictions of the newest days calibrate; then one refit on everything.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
@@ -24,6 +25,8 @@ _NEWEST_DAYS = 3
 _NEWEST_RETURNS = 300
 # Returns that both sides of the search for rounds need, forward in time.
 _FORWARD_RETURNS = 100
+# The last fit, with a known number of rounds, on more rows than those that found it.
+Regrow = Callable[[FeatureContract, Recipe, int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +68,17 @@ def fit_churn(
     xgb: XgbOptions,
     options: TrainOptions,
     seed: int,
+    regrow: Regrow | None = None,
 ) -> ChurnFit:
     """Fit p0 on learnable rows; the windows are those of `as_of`.
+
+    With `regrow` the trees come from it; rounds and calibration are found on these rows all the same.
 
     Raises:
         DataRefused: when too few customers came back, or too few stayed away, to learn from.
     """
     refuse_too_few(rows, options.min_positives)
-    sample = Sample(
-        to_matrix(rows, contract),
-        rows["returned"].cast(pl.Float64).to_numpy(),
-        rows["weight"].cast(pl.Float64).to_numpy(),
-        rows.select(customer_fold("customer_id", options.folds, seed)).to_series().to_numpy(),
-    )
+    sample = churn_sample(rows, contract, options.folds, seed)
     newest = newest_rows(rows)
     recipe = Recipe("binary:logistic", xgb, seed)
     found = _validated(sample, rows, as_of, newest, recipe)
@@ -85,9 +86,19 @@ def fit_churn(
     calibrator = calibrate(
         found.out_of_fold[newest], sample.label[newest], sample.weight[newest], sample.fold[newest], repeats
     )
-    raw = grow(sample, recipe, found.rounds)
+    raw = regrow(contract, recipe, found.rounds) if regrow else grow(sample, recipe, found.rounds)
     out_of_fold = calibrator.apply(found.out_of_fold)
     return ChurnFit(raw, calibrator, found.rounds, found.curve, out_of_fold, newest)
+
+
+def churn_sample(rows: pl.DataFrame, contract: FeatureContract, folds: int = 1, seed: int = 0) -> Sample:
+    """Learnable rows as trees take them; with one fold nobody can be held back."""
+    return Sample(
+        to_matrix(rows, contract),
+        rows["returned"].cast(pl.Float64).to_numpy(),
+        rows["weight"].cast(pl.Float64).to_numpy(),
+        rows.select(customer_fold("customer_id", folds, seed)).to_series().to_numpy(),
+    )
 
 
 def past_rows(rows: pl.DataFrame, as_of: AsOf) -> tuple[Mask, Mask]:

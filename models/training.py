@@ -17,7 +17,7 @@ from features.errors import DataRefused
 from models.boosting import importance
 from models.bundle import Bundle
 from models.calibration import logit
-from models.churn import ChurnFit, fit_churn, learnable, past_rows, refuse_too_few
+from models.churn import ChurnFit, Regrow, fit_churn, learnable, past_rows, refuse_too_few
 from models.evaluate import Response, evaluate
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import deciles
@@ -77,13 +77,14 @@ class Recipe:
     response: Response = field(default_factory=Response)
 
 
-def train(training: pl.DataFrame, as_of: AsOf, recipe: Recipe) -> Trained:
+def train(training: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | None = None) -> Trained:
     """Train on a feature frame joined with its labels.
 
     Args:
         training: one row per day and customer: features, facts and labels of complete days, any order.
         as_of: the decision; nothing after its day is known.
         recipe: all settings.
+        regrow: grows the trees that are kept, on more rows than these; by default on these.
 
     Raises:
         DataRefused: when a column is missing, a day's outcome is not complete, or too few came back.
@@ -95,7 +96,7 @@ def train(training: pl.DataFrame, as_of: AsOf, recipe: Recipe) -> Trained:
     refuse_too_few(rows, recipe.train.min_positives)
     contract = FeatureContract.of(rows)
     judged = _judged(rows, as_of, contract, recipe)
-    churn = _churn(rows, contract, as_of, recipe)
+    churn = _churn(rows, contract, as_of, recipe, regrow)
     split, notes = "test", []
     if judged is None:
         split, notes = "cv", [_NO_TEST]
@@ -151,8 +152,12 @@ def _judged(
     return test.with_columns(p0=p0, expected_margin=p0 * window.predict(matrix, test["stage"])[0])
 
 
-def _churn(rows: pl.DataFrame, contract: FeatureContract, as_of: AsOf, recipe: Recipe) -> ChurnFit:
-    return fit_churn(rows, contract, as_of, xgb=recipe.xgb, options=recipe.train, seed=recipe.seed)
+def _churn(
+    rows: pl.DataFrame, contract: FeatureContract, as_of: AsOf, recipe: Recipe, regrow: Regrow | None = None
+) -> ChurnFit:
+    return fit_churn(
+        rows, contract, as_of, xgb=recipe.xgb, options=recipe.train, seed=recipe.seed, regrow=regrow
+    )
 
 
 def _newest(rows: pl.DataFrame) -> pl.DataFrame:

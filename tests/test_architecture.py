@@ -26,6 +26,8 @@ HOMES = {
     "holidays": ("features/feasts.py",),
     "matplotlib": ("models/plots.py",),
     "prefect": ("flows/",),
+    "dask": ("flows/cluster/",),
+    "distributed": ("flows/cluster/",),
     "rich": ("flows/",),
     "cyclopts": ("flows/",),
 }
@@ -69,6 +71,7 @@ def test_nothing_heavy_is_imported_with_the_command_line() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     heavy = {"polars", "prefect", "mlflow", "xgboost", "pandas", "great_expectations", "sklearn", "duckdb"}
+    heavy |= {"dask", "distributed"}
     assert heavy & set(ast.literal_eval(loaded.stdout)) == set()
 
 
