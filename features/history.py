@@ -116,8 +116,9 @@ def read_history(
         until: no event after its day is read; of order lines, features leave the later ones out.
         country: whose holidays count, ISO 3166, or None.
     """
-    products = lake.scan("products") if lake.holds("products") else None
-    held = {name: lake.merged(name) for name in ("transactions", *_OPTIONAL) if lake.holds(name)}
+    brought = lake.brought()
+    products = lake.scan("products") if "products" in brought else None
+    held = {name: lake.merged(name) for name in ("transactions", *_OPTIONAL) if name in brought}
 
     def part(buckets: Sequence[int]) -> Part:
         def table(name: str) -> pl.LazyFrame | None:
@@ -133,21 +134,28 @@ def read_history(
         def on(time: str, day: str) -> pl.Expr:
             return pl.col(time).dt.convert_time_zone(timezone).dt.date().alias(day)
 
+        def read(name: str, frame: pl.LazyFrame | None) -> pl.LazyFrame | None:
+            """Only columns that features read, and of them only those that some delivery brought."""
+            if frame is None:
+                return None
+            made = frozenset(_READ[name]) - TABLES[name].index.keys()
+            return frame.select(column for column in _READ[name] if column in brought[name] | made)
+
         transactions = pl.concat(held["transactions"].apart(buckets))
         lines = priced_lines(transactions, products, timezone, margin_rate)
         points = table("points")
         return Part(
             lines=lines,
-            customers=_acquired(_once(_read(lake, "customers", table("customers"))), on),
+            customers=_acquired(_once(read("customers", table("customers"))), on),
             contacts=events("contacts", "contacted_at", "contacted_on"),
-            feedback=_read(lake, "feedback", events("feedback", "occurred_at", "occurred_on")),
+            feedback=read("feedback", events("feedback", "occurred_at", "occurred_on")),
             points=None if points is None else points.with_columns(on("expires_at", "expires_on")),
         )
 
     if "transactions" not in held:
         return History((), frozenset(), country)
-    groups = _groups(lake.rows("transactions"))
-    return History(tuple(part(group) for group in groups), lake.columns("transactions"), country)
+    groups = _groups(held["transactions"].rows(range(lake.buckets)))
+    return History(tuple(part(group) for group in groups), brought["transactions"], country)
 
 
 def _groups(rows: Mapping[int, int]) -> list[tuple[int, ...]]:
@@ -168,10 +176,3 @@ def _acquired(customers: pl.LazyFrame | None, on: Callable[[str, str], pl.Expr])
 def _once(customers: pl.LazyFrame | None) -> pl.LazyFrame | None:
     """One row per customer, whatever key the config declares: the last one that came."""
     return None if customers is None else customers.unique("customer_id", keep="last", maintain_order=True)
-
-
-def _read(lake: Lake, name: str, frame: pl.LazyFrame | None) -> pl.LazyFrame | None:
-    """Only columns that features read, and of them only those that some delivery brought."""
-    brought = lake.columns(name)
-    columns = [column for column in _READ[name] if column in brought or column not in TABLES[name].index]
-    return None if frame is None else frame.select(columns)

@@ -38,10 +38,11 @@ class Lake:
         """Whether a delivery of this table was ever accepted."""
         return not ledger.live(self.root, name).is_empty()
 
-    def columns(self, name: str) -> frozenset[str]:
-        """Canonical columns that some live delivery of the table brought."""
-        brought = ledger.live(self.root, name)["columns"]
-        return frozenset(column for columns in brought for column in columns.split(","))
+    def brought(self) -> dict[str, frozenset[str]]:
+        """The tables that it holds, and the canonical columns that live deliveries brought of each."""
+        live = ledger.live(self.root).select("table", pl.col("columns").str.split(",")).explode("columns")
+        each = live.group_by("table").agg(pl.col("columns").unique())
+        return {table: frozenset(columns) for table, columns in each.sort("table").iter_rows()}
 
     def bucket_count(self, table: Table) -> int:
         """Tables that nobody owns have one bucket."""

@@ -114,6 +114,37 @@ def training_table(  # noqa: PLR0917 - what it is made of, in order
     return pl.concat(tables, how="diagonal")
 
 
+def training_parts(  # noqa: PLR0917 - what they are made of, in order
+    history: History,
+    snapshots: Sequence[AsOf],
+    until: AsOf,
+    months: int,
+    stages: StageOptions,
+    engine: Engine,
+) -> list[Any]:
+    """Training tables of all customers, one per part, as results to come that stay where they are made.
+
+    Args:
+        history: see `training_table`, as for the rest.
+        snapshots: days whose outcome window is complete.
+        until: the day up to which history is known.
+        months: months after each day whose margin is summed.
+        stages: where the lines between stages lie.
+        engine: where parts are worked on.
+    """
+    outcome = partial(_outcome, until=until, months=range(1, months + 1))
+    days, prepared = started(engine, history, Plan.of(history, snapshots, stages))
+    return engine.map(partial(_all_days, days=[partial(day, outcome=outcome) for day in days]), prepared)
+
+
+def sampled(parts: Sequence[Any], max_rows: int, engine: Engine) -> pl.DataFrame:
+    """About so many rows of `training_parts`, brought here: the sample that `training_table` draws."""
+    rows: int = sum(engine.gather(engine.map(len, parts)))
+    share = max_rows / max(rows, max_rows)
+    drawn: list[pl.DataFrame] = engine.gather(engine.map(partial(_sample, share=share), parts))
+    return pl.concat(drawn, how="diagonal")
+
+
 def feature_table(
     history: History, as_of: AsOf, stages: StageOptions, engine: Engine | None = None
 ) -> pl.DataFrame:
@@ -216,6 +247,14 @@ def _sunk(
     sink: Callable[[int, pl.DataFrame], T],
 ) -> T:
     return sink(number, day(prepared))
+
+
+def _all_days(prepared: Prepared, days: Sequence[Callable[[Prepared], pl.DataFrame]]) -> pl.DataFrame:
+    return pl.concat([day(prepared) for day in days], how="diagonal")
+
+
+def _sample(rows: pl.DataFrame, share: float) -> pl.DataFrame:
+    return rows if share >= 1 else rows.filter(_drawn(share))
 
 
 def _counts(prepared: Prepared) -> Mapping[AsOf, Counts]:
