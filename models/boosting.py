@@ -223,11 +223,14 @@ def importance(raw: bytes) -> dict[str, float]:
 
 @contextmanager
 def _seated(seat: Seat | None) -> Iterator[None]:
-    """Join a meeting, without the line that XGBoost prints about it."""
-    with ExitStack() as stack:
-        if seat is not None:
-            with redirect_stdout(StringIO()):
-                stack.enter_context(library().collective.CommunicatorContext(**seat))
+    """Join a meeting; what XGBoost prints about it on the way is no news, or comes as an error too."""
+    if seat is None:
+        yield
+        return
+    xgb = library()
+    with xgb.config_context(verbosity=0), ExitStack() as stack:
+        with redirect_stdout(StringIO()):
+            stack.enter_context(xgb.collective.CommunicatorContext(**seat))
         yield
 
 

@@ -26,6 +26,8 @@ _STARTED_HERE = {
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
+    # A lost worker is started again by its own nanny; the cluster would close the nanny when that takes time.
+    "distributed.deploy.lost-worker-timeout": "30 days",
     # Nobody looks at a scheduler that ends with the run.
     "distributed.scheduler.http.routes": [],
     # Dask sets these in this process too, where they would bind the threads of everything that comes later.
