@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,9 +16,11 @@ from prefect.cache_policies import NO_CACHE
 
 from features import ledger
 from features.asof import AsOf
+from features.engine import Engine
 from features.errors import ConfigError, DataRefused
+from features.history import History
 from features.money import units
-from features.table import training_table
+from features.table import sampled, training_parts, training_table
 from flows import inputs
 from flows.artifacts import summarise
 from flows.console import step
@@ -28,10 +30,12 @@ from flows.retrying import ON_IO
 from flows.settings import Settings
 from models import training
 from models.bundle import load_bundle
+from models.churn import Regrow
 from models.evaluate import Response
 from models.plots import calibration_png, gain_png
 from models.promotion import Scores, Verdict, judge
 from models.splits import complete_snapshots
+from models.spread import Spread
 from models.tracking import (
     CALIBRATION,
     DECILES,
@@ -154,7 +158,7 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
     """Train and record; a training that was recorded before is not repeated unless forced."""
     store, places = inputs.store(settings), inputs.workspace(settings)
     lake_version = ledger.version(places.lake)
-    key = _digest(as_of.day.isoformat(), settings.digest(), lake_version, code_commit())
+    key = _digest(as_of.day.isoformat(), settings.digest(), settings.engine, lake_version, code_commit())
     known = None if force else find_training(store, key)
     if known is not None:
         return known
@@ -165,11 +169,11 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
             "The lake holds no purchases to learn from. Run winback ingest, or look at the sources."
         )
     days = complete_snapshots(as_of, first, settings.train.snapshots)
-    with step(f"Building features of {len(days)} past days"), inputs.engine(settings) as engine:
-        months, most = settings.value.horizon_months, settings.train.max_rows
-        rows = training_table(history, days, as_of, months, settings.stages, most, engine)
-    with step(f"Training on {rows.height:,} rows"):
-        trained = training.train(rows, as_of, _recipe(settings))
+    with inputs.engine(settings) as engine:
+        with step(f"Building features of {len(days)} past days"):
+            rows, regrow = _rows(settings, history, days, as_of, engine)
+        with step(f"Training on {rows.height:,} rows"):
+            trained = training.train(rows, as_of, _recipe(settings), regrow)
     with step("Recording the training in MLflow"), tempfile.TemporaryDirectory() as folder:
         trained.bundle.save(Path(folder))
         sample = rows.tail(_SAMPLE_ROWS)
@@ -189,6 +193,21 @@ def consider(settings: Settings, made: RegisteredModel) -> Verdict:
     verdict = judge(_scores(dict(made.metrics), dict(made.tags)), before, settings.train.promote_tolerance)
     promote(store, made.version, verdict)
     return verdict
+
+
+def _rows(
+    settings: Settings, history: History, days: Sequence[AsOf], as_of: AsOf, engine: Engine
+) -> tuple[pl.DataFrame, Regrow | None]:
+    """The rows that are learned from here; on a cluster, the last fit then reads those of everybody."""
+    months, most = settings.value.horizon_months, settings.train.max_rows
+    if settings.engine == "local":
+        return training_table(history, days, as_of, months, settings.stages, most, engine), None
+    parts = training_parts(history, days, as_of, months, settings.stages, engine)
+    return sampled(parts, most, engine), Spread(engine, _as_it_is, parts).grow
+
+
+def _as_it_is(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows
 
 
 def _question(settings: Settings) -> str:
