@@ -1,17 +1,18 @@
 """A night on a real Dask cluster of two worker processes gives what it gives on one machine, to the byte."""
 
 import os
-import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from features import ingest, ledger
 from features.asof import AsOf
 from features.table import training_table
 from flows import inputs, night, train
@@ -68,12 +69,20 @@ def local(shop: Path) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def there(shop: Path, local: Settings, address: str) -> Settings:
-    """Another workspace with the same lake, whose heavy steps run on the cluster."""
-    workspace = shop / "other"
-    shutil.copytree(local.root / "lake", workspace / "lake")
-    places = [f"workspace={workspace}", "engine=dask", f"dask.address={address}"]
-    return load(CONFIGS / "demo.yaml", [*overrides_for(shop), *FAST, *places])
+def there(shop: Path, address: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Another workspace of the same shop, whose heavy steps run on the cluster.
+
+    While its lake is filled, a worker dies with a delivery read and not yet told.
+    """
+    places = [f"workspace={shop / 'other'}", "engine=dask", f"dask.address={address}"]
+    settings = load(CONFIGS / "demo.yaml", [*overrides_for(shop), *FAST, *places])
+    marker = tmp_path_factory.mktemp("killed") / "reading"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingest, "_stage", partial(killed_after, marker, ingest._stage))
+        take_in.fn(settings)
+    assert marker.exists()
+    tidy.fn(settings)
+    return settings
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +129,28 @@ def killed_once(
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return int(write(folder, number, features))
+
+
+def killed_after(marker: Path, stage: Callable[..., ingest.Staged], seq: int, *rest: Any, **more: Any) -> Any:
+    """Read a delivery; the first time that it is the third one, the worker dies with what it has read."""
+    done = stage(seq, *rest, **more)
+    if seq == 3 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+
+
+def test_deliveries_read_on_the_cluster_are_those_read_here(local: Settings, there: Settings):
+    here, other = inputs.lake(local), inputs.lake(there)
+    assert ledger.version(here.root) == ledger.version(other.root)
+    accepted = [ledger.receipts(lake.root).drop("ingested_at") for lake in (here, other)]
+    assert_frame_equal(*accepted)
+    assert accepted[0]["quarantined"].sum() > 0
+    for table in accepted[0]["table"].unique():
+        assert here.parts(table) == other.parts(table)
+        rows = [lake.scan(table).drop("ingested_at").collect() for lake in (here, other)]
+        assert_frame_equal(*rows)
+    assert files(local.root / "quarantine") == files(there.root / "quarantine")
 
 
 def test_a_night_gives_the_same_bytes_on_the_cluster(local: Settings, there: Settings, model: train.Model):
