@@ -15,7 +15,8 @@ from polars.testing import assert_frame_equal
 from features import ingest, ledger
 from features.asof import AsOf
 from features.table import training_table
-from flows import inputs, night, train
+from flows import doctor, inputs, night, train
+from flows.cluster import DaskEngine
 from flows.demo import overrides_for
 from flows.demo_shop import ShopPlan, write_shop
 from flows.ingest import take_in, tidy
@@ -187,3 +188,17 @@ def test_a_model_of_all_workers_ranks_as_well_and_is_judged_the_same(
     p0s = [bundle.predict(one.bundle, later)["p0"].to_numpy() for one in (spread, learned)]
     aurocs = [auroc(later["returned"].to_numpy(), p0) for p0 in p0s]
     assert aurocs[0] == pytest.approx(aurocs[1], abs=0.002)
+
+
+def test_doctor_finds_the_workers_and_whether_they_see_the_workspace(
+    there: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    def found() -> list[tuple[str, str, str]]:
+        return [(one.level, one.what, one.found) for one in doctor._cluster(there)]
+
+    who = f"2 workers with 2 threads at {there.dask.address}"
+    well = ("ok", "dask", f"{who}; code and libraries are those of this process")
+    assert found() == [well]
+    strange = f"2 workers of the cluster cannot see what lies in {there.root}"
+    monkeypatch.setattr(DaskEngine, "everywhere", lambda *_: [None, ["other"]])
+    assert found() == [well, ("fail", "shared disk", strange)]
