@@ -1,6 +1,6 @@
 """Where features come from: the shop's tables, in parts that hold whole customers."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -10,6 +10,7 @@ from features.asof import AsOf
 from features.contracts import TABLES
 from features.lake import Lake
 from features.lines import MarginRate, priced_lines
+from features.merging import Merged
 from features.runs import Runs
 
 # Lines of one part: enough to keep both cores busy with whole columns, few enough to fit many times over.
@@ -117,45 +118,62 @@ def read_history(
         country: whose holidays count, ISO 3166, or None.
     """
     brought = lake.brought()
-    products = lake.scan("products") if "products" in brought else None
+    if "transactions" not in brought:
+        return History((), frozenset(), country)
     held = {name: lake.merged(name) for name in ("transactions", *_OPTIONAL) if name in brought}
+    shop = _Shop(held, brought, timezone, until)
+    products = lake.scan("products") if "products" in brought else None
+    groups = _groups(held["transactions"].rows(range(lake.buckets)))
+    parts = (shop.part(group, products, margin_rate) for group in groups)
+    return History(tuple(parts), brought["transactions"], country)
 
-    def part(buckets: Sequence[int]) -> Part:
-        def table(name: str) -> pl.LazyFrame | None:
-            # In any order, customer by customer: rows that came late need not be sorted into the base.
-            return pl.concat(held[name].apart(buckets)) if name in held else None
 
-        def events(name: str, time: str, day: str) -> pl.LazyFrame | None:
-            frame = table(name)
-            return (
-                None if frame is None else frame.with_columns(on(time, day)).filter(until.known(pl.col(day)))
-            )
+@dataclass(frozen=True, slots=True)
+class _Shop:
+    """The tables of a lake as they are at one moment, and how they are read for features."""
 
-        def on(time: str, day: str) -> pl.Expr:
-            return pl.col(time).dt.convert_time_zone(timezone).dt.date().alias(day)
+    held: Mapping[str, Merged]
+    brought: Mapping[str, frozenset[str]]
+    timezone: str
+    until: AsOf
 
-        def read(name: str, frame: pl.LazyFrame | None) -> pl.LazyFrame | None:
-            """Only columns that features read, and of them only those that some delivery brought."""
-            if frame is None:
-                return None
-            made = frozenset(_READ[name]) - TABLES[name].index.keys()
-            return frame.select(column for column in _READ[name] if column in brought[name] | made)
-
-        transactions = pl.concat(held["transactions"].apart(buckets))
-        lines = priced_lines(transactions, products, timezone, margin_rate)
-        points = table("points")
+    def part(self, buckets: Sequence[int], products: pl.LazyFrame | None, margin_rate: MarginRate) -> Part:
+        """The customers of some buckets. Rows that came late are not sorted into the base for it."""
+        tables = {name: pl.concat(merged.apart(buckets)) for name, merged in self.held.items()}
+        lines = priced_lines(tables["transactions"], products, self.timezone, margin_rate)
         return Part(
             lines=lines,
-            customers=_acquired(_once(read("customers", table("customers"))), on),
-            contacts=events("contacts", "contacted_at", "contacted_on"),
-            feedback=read("feedback", events("feedback", "occurred_at", "occurred_on")),
-            points=None if points is None else points.with_columns(on("expires_at", "expires_on")),
+            customers=self._customers(tables.get("customers")),
+            contacts=self._events(tables.get("contacts"), "contacted_at", "contacted_on"),
+            feedback=self._feedback(tables.get("feedback")),
+            points=self._on(tables.get("points"), "expires_at", "expires_on"),
         )
 
-    if "transactions" not in held:
-        return History((), frozenset(), country)
-    groups = _groups(held["transactions"].rows(range(lake.buckets)))
-    return History(tuple(part(group) for group in groups), brought["transactions"], country)
+    def _customers(self, rows: pl.LazyFrame | None) -> pl.LazyFrame | None:
+        """One row per customer, whatever key the config declares: the last one that came."""
+        if rows is None:
+            return None
+        once = rows.unique("customer_id", keep="last", maintain_order=True)
+        return self._on(self._read("customers", once), "acquired_at", "acquired_on")
+
+    def _feedback(self, rows: pl.LazyFrame | None) -> pl.LazyFrame | None:
+        events = self._events(rows, "occurred_at", "occurred_on")
+        return None if events is None else self._read("feedback", events)
+
+    def _events(self, rows: pl.LazyFrame | None, time: str, day: str) -> pl.LazyFrame | None:
+        placed = self._on(rows, time, day)
+        return None if placed is None else placed.filter(self.until.known(pl.col(day)))
+
+    def _on(self, rows: pl.LazyFrame | None, time: str, day: str) -> pl.LazyFrame | None:
+        """With the shop's day of a time, where the table has it."""
+        if rows is None or time not in rows.collect_schema():
+            return rows
+        return rows.with_columns(pl.col(time).dt.convert_time_zone(self.timezone).dt.date().alias(day))
+
+    def _read(self, name: str, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Only columns that features read, and of them only those that some delivery brought."""
+        made = frozenset(_READ[name]) - TABLES[name].index.keys()
+        return rows.select(column for column in _READ[name] if column in self.brought[name] | made)
 
 
 def _groups(rows: Mapping[int, int]) -> list[tuple[int, ...]]:
@@ -164,15 +182,3 @@ def _groups(rows: Mapping[int, int]) -> list[tuple[int, ...]]:
     parts = min(count, max(2, -(-lines // PART_LINES)))
     size = -(-count // parts)
     return [tuple(range(first, min(first + size, count))) for first in range(0, count, size)]
-
-
-def _acquired(customers: pl.LazyFrame | None, on: Callable[[str, str], pl.Expr]) -> pl.LazyFrame | None:
-    """With the day on which they became customers."""
-    if customers is None or "acquired_at" not in customers.collect_schema():
-        return customers
-    return customers.with_columns(on("acquired_at", "acquired_on")).drop("acquired_at")
-
-
-def _once(customers: pl.LazyFrame | None) -> pl.LazyFrame | None:
-    """One row per customer, whatever key the config declares: the last one that came."""
-    return None if customers is None else customers.unique("customer_id", keep="last", maintain_order=True)

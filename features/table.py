@@ -1,28 +1,22 @@
-"""All features of all customers at one or many days: the families put together.
+"""All features of all customers at one or many days.
 
 One row per (as_of, customer) with a net purchase by then. A family whose table the shop does not have is
-absent, not zero. Customers are read in parts: `prepare` opens a part's books, counts its baskets and what the
-shop's norms are made of; once all parts are counted, `finish` makes the features. Nothing after a snapshot's
-day is seen, because every family takes its windows from `AsOf`.
+absent, not zero. Nothing after a snapshot's day is seen, because every family takes its windows from `AsOf`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 import polars as pl
 
-from features import basket, census, families
 from features.asof import AsOf
-from features.books import Books
-from features.census import Counts, Norms
 from features.engine import Engine, Threads
-from features.hashing import uniform
 from features.history import History, Part
 from features.known import Known
 from features.labels import labels
 from features.options import StageOptions
+from features.snapshots import Plan, Prepared, drawn, started
 
 T = TypeVar("T")
 # What is done with a part's features, given its number.
@@ -39,46 +33,6 @@ FACTS = (
     "points_expiring",
     "days_to_points_expiry",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Which features are made.
-
-    Attributes:
-        days: the snapshots.
-        columns: canonical transaction columns that the shop has at all.
-        country: whose holidays count, or None.
-        stages: where the lines between stages lie.
-        share: which share of the customers is kept, drawn by hash; everybody is counted in the norms.
-    """
-
-    days: tuple[AsOf, ...]
-    columns: frozenset[str]
-    country: str | None
-    stages: StageOptions
-    share: float = 1.0
-
-    @classmethod
-    def of(cls, history: History, days: Sequence[AsOf], stages: StageOptions, share: float = 1.0) -> "Plan":
-        """The plan for a shop."""
-        ordered = tuple(sorted(days, key=lambda one: one.day))
-        return cls(ordered, history.columns, history.country, stages, share)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A part, read and counted.
-
-    Attributes:
-        books: of its kept customers.
-        baskets: of each snapshot.
-        counts: of each snapshot, what the shop's norms are made of.
-    """
-
-    books: Books
-    baskets: Mapping[AsOf, basket.Baskets]
-    counts: Mapping[AsOf, Counts]
 
 
 def training_table(  # noqa: PLR0917 - what it is made of, in order
@@ -185,59 +139,10 @@ def each_part(
     Returns:
         What the sink returned, in the order of the parts.
     """
+    if not history.parts:
+        return []
     [day], prepared = started(engine, history, Plan.of(history, [as_of], stages))
     return engine.gather(engine.map(partial(_sunk, day=day, sink=sink), range(len(prepared)), prepared))
-
-
-def started(engine: Engine, history: History, plan: Plan) -> tuple[list[partial[pl.DataFrame]], list[Any]]:
-    """Read and count every part, and find the norms of each day.
-
-    Returns:
-        For each day of the plan, in order, the function that makes a prepared part's features; and the
-        prepared parts, as results to come.
-    """
-    prepared = engine.map(partial(prepare, plan=plan), history.parts)
-    counted = engine.gather(engine.map(_counts, prepared))
-    norms = [Norms.of(census.merged(part[day] for part in counted), plan.stages) for day in plan.days]
-    return [
-        partial(finish, plan=plan, day=day, norms=one) for day, one in zip(plan.days, norms, strict=True)
-    ], prepared
-
-
-def prepare(part: Part, plan: Plan) -> Prepared:
-    """Read a part, count its baskets and its customers at each snapshot, and keep what features need."""
-    books, goods = Books.open_with_goods(part, plan.columns)
-    kept = pl.Series([True]) if plan.share >= 1 else books.people.select(_drawn(plan.share)).to_series()
-    baskets, counts = {}, {}
-    for day in plan.days:
-        known = Known.of(books, day)
-        found = basket.baskets(goods, known.customers, day)
-        counts[day] = census.count(known, found)
-        baskets[day] = found if plan.share >= 1 else found.only(kept.gather(known.customers))
-    return Prepared(books.only(kept.to_numpy()), baskets, counts)
-
-
-def finish(
-    prepared: Prepared,
-    plan: Plan,
-    day: AsOf,
-    norms: Norms,
-    outcome: Callable[[Known], pl.DataFrame] | None = None,
-) -> pl.DataFrame:
-    """Features of a prepared part's customers.
-
-    Args:
-        prepared: from `prepare`.
-        plan: what was prepared.
-        day: one of its days.
-        norms: of that day.
-        outcome: what is put beside the features: one row per known customer.
-    """
-    known = Known.of(prepared.books, day)
-    made = families.features(known, prepared.baskets[day], norms, plan.columns, plan.country, plan.stages)
-    keys = pl.DataFrame({"customer_id": known.names}).select(as_of=pl.lit(day.day), customer_id="customer_id")
-    beside = [] if outcome is None else [outcome(known)]
-    return pl.concat([keys, made, *beside], how="horizontal")
 
 
 def _sunk(
@@ -254,15 +159,7 @@ def _all_days(prepared: Prepared, days: Sequence[Callable[[Prepared], pl.DataFra
 
 
 def _sample(rows: pl.DataFrame, share: float) -> pl.DataFrame:
-    return rows if share >= 1 else rows.filter(_drawn(share))
-
-
-def _counts(prepared: Prepared) -> Mapping[AsOf, Counts]:
-    return prepared.counts
-
-
-def _drawn(share: float) -> pl.Expr:
-    return uniform("customer_id", "training") < share
+    return rows if share >= 1 else rows.filter(drawn(share))
 
 
 def _outcome(known: Known, until: AsOf, months: Sequence[int]) -> pl.DataFrame:

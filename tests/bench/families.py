@@ -10,6 +10,16 @@ from tests.bench.ours import STAGES, history
 from tests.bench.places import AS_OF, Clock, Place
 
 _QUANTILES = (0.5, 0.75, 0.9)
+READING, TOGETHER = "reading: lines, orders, goods", "all features put together"
+# The steps of a build, one after the other; the families are parts of the last one.
+STEPS = (
+    READING,
+    "what was known at the day",
+    "baskets",
+    "counts of the shop",
+    "fits of the shop",
+    TOGETHER,
+)
 
 
 def each_family(place: Place, clock: Clock) -> None:
@@ -20,7 +30,7 @@ def each_family(place: Place, clock: Clock) -> None:
 
 
 def _one_part(part: Part, columns: frozenset[str], clock: Clock) -> None:
-    with clock.lap("reading: lines, orders, goods"):
+    with clock.lap(READING):
         books, goods = Books.open_with_goods(part, columns)
     with clock.lap("what was known at the day"):
         known = Known.of(books, AS_OF)
@@ -47,5 +57,5 @@ def _one_part(part: Part, columns: frozenset[str], clock: Clock) -> None:
     for name, step in steps.items():
         with clock.lap(name):
             step()
-    with clock.lap("all features put together"):
+    with clock.lap(TOGETHER):
         families.features(known, bought, norms, columns, None, STAGES)

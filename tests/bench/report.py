@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.families import READING, TOGETHER
+from tests.bench.families import STEPS, TOGETHER
 from tests.bench.figures import Figure, describe, million
 from tests.bench.measure import Measured
 
@@ -45,9 +45,9 @@ def _add_breakdown(table: Table, measured: Measured, lines: int) -> None:
     laps = measured.laps("families", lines)
     if laps:
         table.add_section()
-        whole = laps[READING] + laps[TOGETHER]
+        whole = sum(laps[name] for name in STEPS)
         for name, seconds in laps.items():
-            note = "against reading and all families together" if name == READING else ""
+            note = "against all steps on one thread" if name in STEPS else f"a part of {TOGETHER}"
             title = f"time: {name}, {million(lines)} (s)"
             table.add_row(title, _number(seconds), _number(whole), _number(seconds / whole), "", "", note)
     table.add_section()
