@@ -24,9 +24,10 @@ from flows.lists import write_list, write_parquet
 from flows.settings import Settings
 from flows.train import Model
 from flows.workspace import publish_folder
+from models.appraisal import READ, Appraised, Common, Rules, appraised, figures
 from models.assignment import list_id
 from models.bundle import load_bundle, predict
-from models.decision import READ, Decision, Night, Rules, appraise_all, decide
+from models.decision import Decision, Night, decide
 from models.outputs import Manifest, contact_by, scores
 
 SCORES = "scores.parquet"
@@ -99,11 +100,10 @@ def rank(
     lake_version = ledger.version(held.root)
     night = Night(as_of.day, list_id(as_of.day, settings.digest(), model.digest, lake_version), model.digest)
     with step("Ranking by expected incremental profit"):
-        facts = pl.scan_parquet(features)
-        read = [name for name in READ if name in facts.collect_schema()]
-        appraised = appraise_all(pl.read_parquet(predictions), facts.select(read).collect(), rules)
-        decision = decide(appraised, inputs.known_people(settings, as_of), rules, night)
-        scored = scores(appraised.people, settings.currency, model.digest)
+        folder = _appraise(settings, as_of, features, predictions, rules, model)
+        everyone = Appraised(*(pl.scan_parquet(folder / name) for name in ("people", "offers")))
+        decision = decide(everyone, inputs.known_people(settings, as_of), rules, night)
+        scored = pl.read_parquet(folder / "scores").sort("customer_id")
     with step("Checking scores and list"), inputs.gate(settings, f"{as_of.day} list") as gate:
         _check_outputs(settings, gate, as_of, scored, decision)
     with step("Writing scores and list"):
@@ -164,6 +164,40 @@ def _write_part(folder: Path, number: int, features: pl.DataFrame) -> int:
 
 def _predict_part(bundle: Path, folder: Path, features: Path) -> None:
     write_parquet(predict(load_bundle(bundle), pl.read_parquet(features)), folder / features.name)
+
+
+def _appraise(  # noqa: PLR0917 - what it is made of, in order
+    settings: Settings, as_of: AsOf, features: Path, predictions: Path, rules: Rules, model: Model
+) -> Path:
+    """Appraise everyone, part by part, where the parts are; returns the folder of what was found."""
+    folder = inputs.workspace(settings).runs / f"appraised/as_of={as_of.day}"
+    parts = sorted(predictions.iterdir()), sorted(features.iterdir())
+    with publish_folder(folder) as aside, inputs.engine(settings) as engine:
+        for kind in ("people", "offers", "scores"):
+            (aside / kind).mkdir()
+        common = Common.of(pl.concat(engine.gather(engine.map(_figures_of_part, *parts))))
+        work = partial(_appraise_part, rules=rules, common=common, folder=aside, model_version=model.digest)
+        engine.gather(engine.map(work, *parts))
+    return folder
+
+
+def _figures_of_part(predictions: Path, features: Path) -> pl.DataFrame:
+    return figures(pl.read_parquet(predictions), _facts(features))
+
+
+def _appraise_part(  # noqa: PLR0917 - called by name
+    predictions: Path, features: Path, rules: Rules, common: Common, folder: Path, model_version: str
+) -> None:
+    found = appraised(pl.read_parquet(predictions), _facts(features), rules, common)
+    people, offers = found.people.lazy().collect(), found.offers.lazy().collect()
+    kinds = {"people": people, "offers": offers, "scores": scores(people, rules.currency, model_version)}
+    for kind, frame in kinds.items():
+        write_parquet(frame, folder / kind / features.name)
+
+
+def _facts(features: Path) -> pl.DataFrame:
+    there = pl.read_parquet_schema(features)
+    return pl.read_parquet(features, columns=[name for name in READ if name in there])
 
 
 def _rules(settings: Settings) -> Rules:

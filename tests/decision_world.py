@@ -6,7 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from models.decision import Appraised, Decision, Night, Rules, appraise_all, decide
+from models import appraisal
+from models.appraisal import Appraised, Rules
+from models.decision import Decision, Night, decide
 from models.eligibility import Known
 from models.options import ConsentOptions, ContactOptions, EffectOptions, ListOptions, OfferOptions
 
@@ -87,7 +89,7 @@ def rules(**changes: Any) -> Rules:
 def appraised(frame: pl.DataFrame, rule: Rules) -> Appraised:
     """The frame, split as the pipeline has it, and appraised."""
     facts = [name for name in frame.columns if name not in _PREDICTED or name == "as_of"]
-    return appraise_all(frame.select("customer_id", *_PREDICTED), frame.select(facts), rule)
+    return appraisal.appraised(frame.select("customer_id", *_PREDICTED), frame.select(facts), rule)
 
 
 def decided(frame: pl.DataFrame, rule: Rules, known: Known | None = None, night: Night = NIGHT) -> Decision:
