@@ -10,6 +10,8 @@ from features.money import converted, to_minor
 
 MISSING_RATE = "missing_rate"
 ERASED = "erased"
+# Followed by the column: an amount that whole minor units of 64 bits cannot hold.
+TOO_LARGE = "too_large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ def in_minor_units(
         rates: fx_rates, for tables with a currency column.
 
     Returns:
-        The rows in their order; `fault` says where no rate was known, or an erased person was delivered
-        again.
+        The rows in their order; `fault` says where no rate was known, an erased person was delivered again,
+        or an amount is too large to be one.
     """
     money = [c for c in mapped.columns if c in table.index and table.index[c].kind is Kind.MONEY]
     # An erased row that is faulty as well is an erased row first: its text must not be kept.
@@ -55,6 +57,10 @@ def in_minor_units(
         rows = converted(shop.currency, rates, rows.with_columns(ordered_on=local), money).drop("ordered_on")
         faults.append(pl.when(pl.col("fx_missing")).then(pl.lit(MISSING_RATE)))
     in_minor = [to_minor(pl.col(column), shop.currency).alias(column) for column in money]
+    faults += [
+        pl.when(pl.col(column).is_not_null() & amount.is_null()).then(pl.lit(f"{TOO_LARGE}_{column}"))
+        for column, amount in zip(money, in_minor, strict=True)
+    ]
     return (
         rows.with_columns(pl.coalesce(faults).alias("fault"), *in_minor)
         .drop("fx_missing", strict=False)

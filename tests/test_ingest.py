@@ -226,6 +226,13 @@ def test_amounts_of_other_currencies_are_converted_by_the_rate_of_the_day(
     assert world.set_aside() == {"missing_rate": 1}
 
 
+def test_an_amount_beyond_what_minor_units_hold_is_told_as_such(world: World) -> None:
+    world.deliver("a.csv", "who,when,paid\nann,2024-01-05,10\nbob,2024-01-05,1e18\n")
+    world.take_in()
+    assert world.held() == [("ann", 1000)]
+    assert world.set_aside() == {"too_large_net_amount": 1}
+
+
 def test_parquet_cells_that_python_cannot_hold_are_set_aside(world: World) -> None:
     micros = [1704067200000000, 2**63 - 1, 2**62, 1704067200000000]
     frame = pl.DataFrame(

@@ -12,6 +12,7 @@ from features.contracts import TABLES, did_you_mean
 from features.errors import ConfigError
 from features.options import Section
 from features.quality.rules import AnyRule, Rule
+from features.wording import counted
 
 BUILT_IN = Path(__file__).resolve().parents[2] / "configs" / "quality"
 KEY = ("source_file", "source_line")
@@ -126,7 +127,7 @@ def _explain(error: ValidationError, path: Path) -> str:
         place = _place(fault["loc"])
         text = fault["msg"].removeprefix("Value error, ")
         lines += [f"  {place}{line}" for line in text.splitlines()]
-    return f"{path} has {len(lines)} faults:\n" + "\n".join(lines)
+    return f"{path} has {counted(len(lines), 'fault')}:\n" + "\n".join(lines)
 
 
 def _place(location: tuple[int | str, ...]) -> str:
