@@ -15,7 +15,7 @@ from features.contracts import TABLES
 from features.errors import DataRefused
 from features.freshness import feed_measures, list_measures, stage_measures
 from features.lake import Lake
-from features.quality import Gate, Suite, Verdict, refuse
+from features.quality import Gate, Suite, Tally, Verdict, refuse
 from features.table import KEYS, each_part
 from flows import inputs
 from flows.console import step
@@ -74,10 +74,10 @@ def build_features(settings: Settings, as_of: AsOf) -> Path:
             )
         with step("Checking features"), inputs.gate(settings, f"{as_of.day} features") as gate:
             rules = inputs.suite(settings, "features")
-            frame = pl.read_parquet(aside, columns=_checked(rules, aside))
-            personal = frozenset({"customer_id"})
-            checked = gate.check_table(rules, frame, ("as_of",), personal, label="features")
-            refuse([checked, *_stage_jump(settings, gate, as_of, frame, before)])
+            tally, stages = _tallied(settings, rules, aside)
+            seen = tally.sample, tally.counts, tally.rows, ("as_of",), frozenset({"customer_id"})
+            checked = gate.check_rows(rules, *seen, label="features", failing=tally.failing)
+            refuse([checked, *_stage_jump(settings, gate, as_of, stages, before)])
     return folder
 
 
@@ -155,6 +155,22 @@ def _checked(rules: Suite, features: Path) -> list[str]:
     present = pl.scan_parquet(features).collect_schema().names()
     wanted = {*KEYS, "stage", *(column for rule in rules.rules for column in rule.columns)}
     return [name for name in present if name in wanted]
+
+
+def _tallied(settings: Settings, rules: Suite, features: Path) -> tuple[Tally, pl.DataFrame]:
+    """What the files of features add up to, and the customers per stage; one file is in memory at a time.
+
+    A customer is in one file only, so that even rules about many rows can be judged file by file.
+    """
+    options = settings.quality
+    tally = Tally(rules, sample_rows=options.sample_rows, keys_shown=options.row_keys_shown)
+    stages = []
+    for file in sorted(features.iterdir()):
+        part = pl.read_parquet(file, columns=_checked(rules, file))
+        tally.add(part)
+        stages.append(part["stage"].value_counts())
+    counted = pl.concat(stages).group_by("stage").agg(pl.col("count").sum())
+    return tally, counted.sort("stage")
 
 
 def _write_part(folder: Path, number: int, features: pl.DataFrame) -> int:
@@ -241,10 +257,9 @@ def _stage_counts(settings: Settings, as_of: AsOf) -> tuple[int, pl.DataFrame]:
 
 
 def _stage_jump(
-    settings: Settings, gate: Gate, as_of: AsOf, frame: pl.DataFrame, before: tuple[int, pl.DataFrame]
+    settings: Settings, gate: Gate, as_of: AsOf, now: pl.DataFrame, before: tuple[int, pl.DataFrame]
 ) -> list[Verdict]:
     days, counts = before
-    now = frame["stage"].value_counts().sort("stage")
     limit = settings.quality.max_stage_jump
     measures = stage_measures(now, counts, days=days, max_jump=limit)
     return [gate.check_measures(inputs.suite(settings, "night"), measures, label=f"stages of {as_of.day}")]

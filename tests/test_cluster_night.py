@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 
 from features import ingest, ledger
 from features.asof import AsOf
+from features.errors import DataRefused
 from features.table import training_table
 from flows import doctor, inputs, night, train
 from flows.cluster import DaskEngine
@@ -28,7 +29,7 @@ from models.splits import complete_snapshots
 pytestmark = pytest.mark.dask
 DAY, EARLIER = "2025-06-30", "2025-04-30"
 # A small shop learns fast: fewer days and rounds, the same code.
-FAST = ("train.snapshots=3", "train.folds=2", "xgb.rounds=30", "xgb.threads=1", "lake.buckets=6")
+FAST = ("train.snapshots=3", "train.folds=2", "xgb.rounds=20", "xgb.threads=1", "lake.buckets=6")
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,12 @@ def a_night(settings: Settings, model: train.Model) -> str:
     """The night after its deliveries; how the list was written."""
     as_of = settings.as_of(DAY)
     features = night.build_features.fn(settings, as_of)
-    predictions = night.score.fn(settings, as_of, features, model)
+    return listed(settings, model, features, night.score.fn(settings, as_of, features, model))
+
+
+def listed(settings: Settings, model: train.Model, features: Path, predictions: Path) -> str:
+    """How the list was written."""
+    as_of = settings.as_of(DAY)
     return str(night.rank.fn(settings, as_of, features, predictions, model, revision=False)["status"])
 
 
@@ -130,6 +136,11 @@ def killed_once(
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return int(write(folder, number, features))
+
+
+def first_twice(write: "partial[int]", folder: Path, number: int, features: pl.DataFrame) -> int:
+    """Write a part; the first customer of the second one comes twice."""
+    return int(write(folder, number, pl.concat([features, features.head(number % 2)])))
 
 
 def killed_after(marker: Path, stage: Callable[..., ingest.Staged], seq: int, *rest: Any, **more: Any) -> Any:
@@ -161,7 +172,8 @@ def test_a_night_gives_the_same_bytes_on_the_cluster(local: Settings, there: Set
         assert here == files(there.root / kind)
         assert here
     again = local.model_copy(update={"engine": "dask", "dask": there.dask})
-    assert a_night(again, model) == "unchanged"
+    made = [there.root / f"{kind}/as_of={DAY}" for kind in ("features", ".runs/predictions")]
+    assert listed(again, model, *made) == "unchanged"
 
 
 def test_a_worker_killed_while_features_are_built_does_not_lose_them(
@@ -175,6 +187,15 @@ def test_a_worker_killed_while_features_are_built_does_not_lose_them(
     rows = [pl.read_parquet(folder).sort("customer_id") for folder in (disturbed, undisturbed)]
     assert rows[0].height > 3000
     assert_frame_equal(*rows, check_exact=True)
+
+
+def test_features_are_refused_when_those_of_one_part_break_a_rule(
+    there: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(night, "_write_part", partial(first_twice, night._write_part))
+    with pytest.raises(DataRefused, match=r"row_twice .*: a customer has one row per day. 2 of"):
+        night.build_features.fn(there, there.as_of("2025-03-31"))
+    assert not (there.root / "features/as_of=2025-03-31").exists()
 
 
 def test_a_model_of_all_workers_ranks_as_well_and_is_judged_the_same(
