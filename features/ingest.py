@@ -6,18 +6,22 @@ the ledger is written last. accepted + quarantined = delivered for each of them.
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from features import ledger, quarantine
 from features.contracts import TABLES, Table
+from features.engine import Engine
+from features.errors import WinbackError
 from features.lake import Lake
 from features.ledger import Receipt
 from features.options import QualityOptions, SourceOptions
+from features.parts import Piece
 from features.pricing import Shop, in_minor_units
 from features.quality import Gate, Tally, Verdict, load_suite, refuse
 from features.sources import Delivery, find_deliveries, map_chunk, read_delivery
@@ -83,6 +87,7 @@ def ingest(
     shop: Shop,
     quality: QualityOptions,
     progress: Progress = lambda _name, _rows: None,
+    engine: Engine | None = None,
 ) -> list[Receipt]:
     """Accept every delivery that the lake does not hold yet.
 
@@ -94,6 +99,8 @@ def ingest(
         shop: time zone, reporting currency, erased people.
         quality: sizes of samples, and the user's own suites.
         progress: told the delivery and how many more of its rows were read.
+        engine: where files are read and increments written, which lie on a disk that all share; default
+            here, one after the other.
 
     Returns:
         One receipt per new delivery, in the order of arrival; empty when nothing is new.
@@ -102,15 +109,17 @@ def ingest(
         DataRefused: a delivery is unreadable or breaks the gate; nothing was accepted.
     """
     shutil.rmtree(folders.staging, ignore_errors=True)
-    staged = _stage_all(sources, lake, folders.staging, shop=shop, quality=quality, progress=progress)
+    reading = _Reading(folders.staging, shop, quality, progress, engine)
+    staged = _stage_all(sources, lake, reading)
     for one in staged:
         quarantine.set_aside(one.bad, folders.quarantine / one.table.name, one.delivery)
     refuse(_judged(gate, staged))
     now = datetime.now(UTC)
-    for one in staged:
-        if one.accepted:
-            arrived = pl.lit(now, pl.Datetime("us", "UTC")).alias("ingested_at")
-            lake.add(one.table, one.seq, one.rows().with_columns(arrived, delivery=pl.lit(one.seq)))
+    filled = [one for one in staged if one.accepted]
+    write = partial(_written, lake=lake, now=now)
+    written = map(write, filled) if engine is None else engine.gather(engine.map(write, filled))
+    for one, pieces in zip(filled, written, strict=True):
+        lake.switch_in(one.table, one.seq, pieces)
     accepted = [_receipt(one, now) for one in staged]
     if accepted:
         ledger.record(lake.root, accepted)
@@ -118,32 +127,66 @@ def ingest(
     return accepted
 
 
-def _stage_all(
-    sources: Mapping[str, SourceOptions],
-    lake: Lake,
-    staging: Path,
-    *,
-    shop: Shop,
-    quality: QualityOptions,
-    progress: Progress,
-) -> list[Staged]:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What it takes to read deliveries; see `ingest`."""
+
+    staging: Path
+    shop: Shop
+    quality: QualityOptions
+    progress: Progress
+    engine: Engine | None
+
+    def tally(self, name: str, deliveries: int) -> Callable[[], Tally]:
+        """What makes an empty tally for each of so many deliveries of a table."""
+        own = Path(self.quality.suites) if self.quality.suites else None
+        suite = load_suite(name, own, today=datetime.now(UTC).date())
+        # All samples are held until they are judged together.
+        sample = max(_LEAST_SAMPLE, self.quality.sample_rows // max(deliveries, 1))
+        return partial(Tally, suite, sample_rows=sample, keys_shown=self.quality.row_keys_shown)
+
+
+def _stage_all(sources: Mapping[str, SourceOptions], lake: Lake, reading: _Reading) -> list[Staged]:
     staged: list[Staged] = []
-    seq = ledger.last_seq(lake.root)
+    first = ledger.last_seq(lake.root) + 1
     for name in (table for table in TABLES if table in sources):
         rates = _rates(lake, staged) if name == "transactions" else None
-        own = Path(quality.suites) if quality.suites else None
-        suite = load_suite(name, own, today=datetime.now(UTC).date())
         fresh = list(_new(name, sources[name], lake))
-        # All samples are held until they are judged together.
-        sample = max(_LEAST_SAMPLE, quality.sample_rows // max(len(fresh), 1))
-        for delivery in fresh:
-            seq += 1
-            tally = Tally(suite, sample_rows=sample, keys_shown=quality.row_keys_shown)
-            one = Staged(seq, delivery, sources[name], staging / str(seq), tally)
-            _stage(one, shop, rates, progress)
-            if tally.rows or delivery.after is None:  # a pull without rows says nothing
-                staged.append(one)
+        stage = partial(
+            _stage,
+            source=sources[name],
+            staging=reading.staging,
+            tally=reading.tally(name, len(fresh)),
+            shop=reading.shop,
+            rates=rates,
+        )
+        read = _read_all(range(first, first + len(fresh)), fresh, stage, reading)
+        # A pull without rows says nothing.
+        staged += [one for one in read if one.tally.rows or one.delivery.after is None]
+        first += len(fresh)
     return staged
+
+
+def _read_all(
+    seqs: Sequence[int], deliveries: Sequence[Delivery], stage: Callable[..., Staged], reading: _Reading
+) -> Iterator[Staged]:
+    """Read deliveries in order; files on the engine, while what was pulled from a database lies here only."""
+    if reading.engine is None or any(one.path is None or one.path.is_dir() for one in deliveries):
+        yield from (stage(*one, progress=reading.progress) for one in zip(seqs, deliveries, strict=True))
+        return
+    attempts = reading.engine.map(partial(_attempted, stage=stage), seqs, deliveries)
+    for done in reading.engine.gather(attempts):
+        if isinstance(done, WinbackError):  # that of the first delivery, as if they were read in turn
+            raise done
+        reading.progress(done.delivery.name, done.tally.rows)
+        yield done
+
+
+def _attempted(seq: int, delivery: Delivery, stage: Callable[..., Staged]) -> Staged | WinbackError:
+    try:
+        return stage(seq, delivery)
+    except WinbackError as error:
+        return error
 
 
 def _new(name: str, source: SourceOptions, lake: Lake) -> Iterator[Delivery]:
@@ -161,7 +204,20 @@ def _new(name: str, source: SourceOptions, lake: Lake) -> Iterator[Delivery]:
             yield delivery
 
 
-def _stage(one: Staged, shop: Shop, rates: pl.LazyFrame | None, progress: Progress) -> None:
+def _stage(
+    seq: int,
+    delivery: Delivery,
+    *,
+    source: SourceOptions,
+    staging: Path,
+    tally: Callable[[], Tally],
+    shop: Shop,
+    rates: pl.LazyFrame | None,
+    progress: Progress = lambda _name, _rows: None,
+) -> Staged:
+    """Read one delivery. It may be read again, after a worker was lost with a first attempt."""
+    one = Staged(seq, delivery, source, staging / str(seq), tally())
+    shutil.rmtree(one.folder, ignore_errors=True)
     one.good.mkdir(parents=True)
     one.bad.mkdir(parents=True)
     for number, raw in enumerate(read_delivery(one.delivery, one.source)):
@@ -178,6 +234,12 @@ def _stage(one: Staged, shop: Shop, rates: pl.LazyFrame | None, progress: Progre
             rejected.write_parquet(one.bad / f"{number:06d}.parquet")
         _count(one, good)
         progress(one.delivery.name, raw.height)
+    return one
+
+
+def _written(one: Staged, lake: Lake, now: datetime) -> list[Piece]:
+    arrived = pl.lit(now, pl.Datetime("us", "UTC")).alias("ingested_at")
+    return lake.write(one.table, one.seq, one.rows().with_columns(arrived, delivery=pl.lit(one.seq)))
 
 
 def _in_blocks(chunk: pl.DataFrame, one: Staged) -> pl.DataFrame:

@@ -8,14 +8,17 @@ order again, the later one counts. Compaction writes the merged rows as the new 
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from features import ledger, parts
 from features.contracts import TABLES, Table
+from features.engine import Engine
 from features.hashing import sha256, stable_hash
 from features.merging import BUCKET, ORIGIN, ROWS_AT_ONCE, Merged, base, increment, stored
+from features.parts import Piece
 
 __all__ = ["BUCKET", "ORIGIN", "Lake"]
 
@@ -49,16 +52,19 @@ class Lake:
         return self.buckets if table.owner else 1
 
     def add(self, table: Table, delivery: int, rows: pl.LazyFrame) -> None:
-        """Write a delivery's rows as an increment. Nobody reads them until the ledger says so.
+        """Put a delivery's rows in as an increment. Nobody reads them until the ledger says so.
 
         Args:
             table: the canonical table.
             delivery: its number in the ledger.
             rows: canonical columns (absent ones become null) and the columns of `ORIGIN`.
         """
+        self.switch_in(table, delivery, self.write(table, delivery, rows))
+
+    def write(self, table: Table, delivery: int, rows: pl.LazyFrame) -> list[Piece]:
+        """The files of an increment, which belong to nothing before `switch_in`; see `add`."""
         present = rows.collect_schema()
         absent = [pl.lit(None, dtype).alias(c) for c, dtype in table.schema.items() if c not in present]
-        part = increment(delivery)
         frame = (
             rows.with_columns(*absent, _bucket(table, self.bucket_count(table)))
             .select(stored(table).names())
@@ -68,8 +74,13 @@ class Lake:
         passes = 1 if total <= ROWS_AT_ONCE else self.bucket_count(table)
         groups = (frame.filter(pl.col(BUCKET) % passes == number) for number in range(passes))
         # Rows of a bucket lie together; those that read them put them in order.
-        by_bucket = ((part, group.collect().rechunk().sort(BUCKET, maintain_order=True)) for group in groups)
-        parts.replace(self._path(table.name), by_bucket, stored(table), only=part)
+        by_bucket = (group.collect().rechunk().sort(BUCKET, maintain_order=True) for group in groups)
+        path, part = self._path(table.name), increment(delivery)
+        return [parts.write(path, part, each, stored(table)) for each in by_bucket]
+
+    def switch_in(self, table: Table, delivery: int, pieces: Sequence[Piece]) -> None:
+        """Make written files the increment of a delivery."""
+        parts.switch_in(self._path(table.name), pieces, stored(table), only=increment(delivery))
 
     def merged(self, name: str) -> Merged:
         """What counts now, for many scans of the same content."""
@@ -93,8 +104,12 @@ class Lake:
         """Rows per part, from the table's log; nothing is read."""
         return dict(parts.held(self._path(name)).rows)
 
-    def compact(self, name: str) -> int:
+    def compact(self, name: str, engine: Engine | None = None) -> int:
         """Write the merged rows as the new base, in one commit, bucket by bucket.
+
+        Args:
+            name: the table.
+            engine: where buckets are merged and written; default here, one after the other.
 
         Returns:
             Rows in the new base.
@@ -102,11 +117,10 @@ class Lake:
         table = TABLES[name]
         if not self.holds(name):
             return 0
-        held = self.merged(name)
-        schema, numbers = stored(table), range(self.bucket_count(table))
-        in_place = ((n, held.scan([n]).with_columns(pl.lit(n, pl.Int32).alias(BUCKET))) for n in numbers)
-        based = ((base(n), frame.select(schema.names()).collect()) for n, frame in in_place)
-        parts.replace(self._path(name), based, schema, only=None)
+        numbers = range(self.bucket_count(table))
+        rebase = partial(_rebased, path=self._path(name), held=self.merged(name))
+        pieces = map(rebase, numbers) if engine is None else engine.gather(engine.map(rebase, numbers))
+        parts.switch_in(self._path(name), pieces, stored(table), only=None)
         total = sum(self.parts(name).values())
         _log.info("%s: %d rows in the base", name, total)
         return total
@@ -146,6 +160,13 @@ class Lake:
 
     def _path(self, name: str) -> Path:
         return self.root / name
+
+
+def _rebased(number: int, path: Path, held: Merged) -> Piece:
+    """One bucket of the new base."""
+    schema = stored(held.table)
+    frame = held.scan([number]).with_columns(pl.lit(number, pl.Int32).alias(BUCKET))
+    return parts.write(path, base(number), frame.select(schema.names()).collect(), schema)
 
 
 def _bucket(table: Table, count: int) -> pl.Expr:

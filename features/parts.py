@@ -52,31 +52,62 @@ def exists(table: Path) -> bool:
     return (table / "_delta_log").is_dir()
 
 
-def replace(
-    table: Path, frames: Iterable[tuple[str, pl.DataFrame]], schema: pl.Schema, only: str | None
-) -> None:
-    """Write parts and make them the table's content, in one commit.
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A file of a part that is written and belongs to no version of its table yet.
+
+    Attributes:
+        part: the part's name.
+        file: its path below the table's folder.
+        rows: how many it has.
+    """
+
+    part: str
+    file: Path
+    rows: int
+
+
+def write(table: Path, part: str, frame: pl.DataFrame, schema: pl.Schema) -> Piece:
+    """Write rows of a part, in order, beside the files that count.
+
+    Args:
+        table: folder of the Delta table.
+        part: the part's name; the column `PART` is not in the frame.
+        frame: the rows.
+        schema: columns of the table.
+    """
+    file = Path(f"{PART}={part}") / f"{uuid.uuid4()}.parquet"
+    (table / file).parent.mkdir(parents=True, exist_ok=True)
+    frame.select(schema.names()).write_parquet(
+        table / file, compression="zstd", row_group_size=_ROW_GROUP, statistics=True
+    )
+    return Piece(part, file, frame.height)
+
+
+def switch_in(table: Path, pieces: Iterable[Piece], schema: pl.Schema, only: str | None) -> None:
+    """Make pieces the table's content, in one commit.
 
     Args:
         table: folder of the Delta table; made when absent.
-        frames: part name and its rows in order; one frame is in memory at a time. `PART` is not in the frame.
-        schema: columns of the frames.
+        pieces: what `write` gave.
+        schema: columns of the table.
         only: the one part that is replaced; None replaces them all.
     """
     from deltalake import DeltaTable, Schema
     from deltalake.transaction import AddAction
 
     now = time.time_ns() // 1_000_000
-    added = []
-    for part, frame in frames:
-        file = Path(f"{PART}={part}") / f"{uuid.uuid4()}.parquet"
-        (table / file).parent.mkdir(parents=True, exist_ok=True)
-        frame.select(schema.names()).write_parquet(
-            table / file, compression="zstd", row_group_size=_ROW_GROUP, statistics=True
+    added = [
+        AddAction(
+            piece.file.as_posix(),
+            (table / piece.file).stat().st_size,
+            {PART: piece.part},
+            now,
+            data_change=True,
+            stats=json.dumps({"numRecords": piece.rows}),
         )
-        stats = json.dumps({"numRecords": frame.height})
-        size = (table / file).stat().st_size
-        added.append(AddAction(file.as_posix(), size, {PART: part}, now, data_change=True, stats=stats))
+        for piece in pieces
+    ]
     stored = Schema.from_arrow(pl.DataFrame(schema={**schema, PART: pl.String()}).to_arrow().schema)
     held = DeltaTable(table) if exists(table) else DeltaTable.create(table, stored, partition_by=[PART])
     held.create_write_transaction(
@@ -86,6 +117,20 @@ def replace(
         partition_by=[PART],
         partition_filters=[(PART, "=", only)] if only else None,
     )
+
+
+def replace(
+    table: Path, frames: Iterable[tuple[str, pl.DataFrame]], schema: pl.Schema, only: str | None
+) -> None:
+    """Write parts and make them the table's content; one frame is in memory at a time.
+
+    Args:
+        table: see `switch_in`, as for the rest.
+        frames: part name and its rows in order.
+        schema: columns of the frames.
+        only: the one part that is replaced.
+    """
+    switch_in(table, [write(table, part, frame, schema) for part, frame in frames], schema, only)
 
 
 def held(table: Path) -> Held:

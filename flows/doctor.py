@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from features.errors import ConfigError, WinbackError
+from features.wording import counted
 from flows.settings import Settings, load
 
 _OLDEST_PYTHON = (3, 11)
@@ -56,6 +57,7 @@ def examine(config: str, overrides: Sequence[str] = ()) -> list[Finding]:
         _lock,
         _tracking,
         _prefect,
+        _cluster,
     )
     return findings + [finding for check in checks for finding in check(settings)]
 
@@ -141,7 +143,7 @@ def _sources(settings: Settings) -> Iterator[Finding]:
 
 def _workspace(settings: Settings) -> Iterator[Finding]:
     root = settings.root
-    there = next(folder for folder in (root, *root.parents) if folder.exists())
+    there = _nearest(root)
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         yield Finding(
             "fail",
@@ -250,3 +252,36 @@ def _prefect(_: Settings) -> Iterator[Finding]:
         yield Finding(
             "fail", "prefect home", f"{home} cannot be written to", "Set PREFECT_HOME to another folder."
         )
+
+
+def _cluster(settings: Settings) -> Iterator[Finding]:
+    """Whether the workers of `engine: dask` are there, are as this process is, and see the same files."""
+    if settings.engine != "dask":
+        return
+    from flows.cluster import joined
+
+    try:
+        with joined(settings.dask) as workers:
+            yield Finding("ok", "dask", f"{workers}; code and libraries are those of this process")
+            there = _nearest(settings.root)
+            strangers = sum(seen != _names(there) for seen in workers.everywhere(_names, there))
+    except ConfigError as error:
+        yield Finding("fail", "dask", str(error), "Correct the dask section, or set engine: local.")
+        return
+    if strangers:
+        found = f"{counted(strangers, 'worker')} of the cluster cannot see what lies in {there}"
+        fix = "Put workspace and sources on a disk that all workers reach under the same path."
+        yield Finding("fail", "shared disk", found, fix)
+
+
+def _names(folder: Path) -> list[str] | None:
+    """What lies in a folder; None when it cannot be read."""
+    try:
+        return sorted(one.name for one in folder.iterdir())
+    except OSError:
+        return None
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return next(one for one in (folder, *folder.parents) if one.exists())

@@ -41,7 +41,11 @@ def take_in(settings: Settings) -> dict[str, Any]:
     fix_layout(settings, places.lake)
     quarantine.recover(places.quarantine)
     folders = Folders(places.runs / "staging", places.quarantine)
-    with inputs.gate(settings, "ingest") as gate, step("Reading what is new in the sources") as more:
+    with (
+        inputs.gate(settings, "ingest") as gate,
+        inputs.cluster(settings) as workers,
+        step("Reading what is new in the sources") as more,
+    ):
         receipts = accept(
             inputs.sources(settings),
             held,
@@ -50,6 +54,7 @@ def take_in(settings: Settings) -> dict[str, Any]:
             shop=inputs.shop(settings),
             quality=settings.quality,
             progress=lambda _name, rows: more(rows),
+            engine=workers,
         )
     totals = {
         name: sum(getattr(one, name) for one in receipts)
@@ -71,8 +76,10 @@ def tidy(settings: Settings) -> list[str]:
     """Compact tables whose increments have grown too many, and delete old quarantine; returns the tables."""
     held, options = inputs.lake(settings), settings.lake
     grown = [t for t in TABLES if held.needs_compaction(t, options.compact_share, options.compact_parts)]
-    for table in grown:
-        with step(f"Compacting {table}"):
-            held.compact(table)
+    if grown:
+        with inputs.cluster(settings) as workers:
+            for table in grown:
+                with step(f"Compacting {table}"):
+                    held.compact(table, workers)
     quarantine.clean(inputs.workspace(settings).quarantine, settings.quality.quarantine_days)
     return grown

@@ -74,12 +74,26 @@ def engine(settings: Settings) -> Iterator[Engine]:
     Raises:
         ConfigError: when the engine is dask and no fitting cluster answers.
     """
+    with cluster(settings) as workers:
+        if workers is not None:
+            yield workers
+        else:
+            with Threads() as threads:
+                yield threads
+
+
+@contextmanager
+def cluster(settings: Settings) -> Iterator[Engine | None]:
+    """The workers of a cluster, or None where everything runs on this machine.
+
+    Raises:
+        ConfigError: when the engine is dask and no fitting cluster answers.
+    """
     if settings.engine == "dask":
-        with joined(settings.dask) as cluster:
-            yield cluster
+        with joined(settings.dask) as workers:
+            yield workers
     else:
-        with Threads() as threads:
-            yield threads
+        yield None
 
 
 def suite(settings: Settings, name: str, today: date | None = None) -> Suite:

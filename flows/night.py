@@ -15,7 +15,7 @@ from features.contracts import TABLES
 from features.errors import DataRefused
 from features.freshness import feed_measures, list_measures, stage_measures
 from features.lake import Lake
-from features.quality import Gate, Suite, Verdict, refuse
+from features.quality import Gate, Suite, Tally, Verdict, refuse
 from features.table import KEYS, each_part
 from flows import inputs
 from flows.console import step
@@ -24,9 +24,10 @@ from flows.lists import write_list, write_parquet
 from flows.settings import Settings
 from flows.train import Model
 from flows.workspace import publish_folder
+from models.appraisal import READ, Appraised, Common, Rules, appraised, figures
 from models.assignment import list_id
 from models.bundle import load_bundle, predict
-from models.decision import READ, Decision, Night, Rules, appraise_all, decide
+from models.decision import Decision, Night, decide
 from models.outputs import Manifest, contact_by, scores
 
 SCORES = "scores.parquet"
@@ -73,10 +74,10 @@ def build_features(settings: Settings, as_of: AsOf) -> Path:
             )
         with step("Checking features"), inputs.gate(settings, f"{as_of.day} features") as gate:
             rules = inputs.suite(settings, "features")
-            frame = pl.read_parquet(aside, columns=_checked(rules, aside))
-            personal = frozenset({"customer_id"})
-            checked = gate.check_table(rules, frame, ("as_of",), personal, label="features")
-            refuse([checked, *_stage_jump(settings, gate, as_of, frame, before)])
+            tally, stages = _tallied(settings, rules, aside)
+            seen = tally.sample, tally.counts, tally.rows, ("as_of",), frozenset({"customer_id"})
+            checked = gate.check_rows(rules, *seen, label="features", failing=tally.failing)
+            refuse([checked, *_stage_jump(settings, gate, as_of, stages, before)])
     return folder
 
 
@@ -99,11 +100,10 @@ def rank(
     lake_version = ledger.version(held.root)
     night = Night(as_of.day, list_id(as_of.day, settings.digest(), model.digest, lake_version), model.digest)
     with step("Ranking by expected incremental profit"):
-        facts = pl.scan_parquet(features)
-        read = [name for name in READ if name in facts.collect_schema()]
-        appraised = appraise_all(pl.read_parquet(predictions), facts.select(read).collect(), rules)
-        decision = decide(appraised, inputs.known_people(settings, as_of), rules, night)
-        scored = scores(appraised.people, settings.currency, model.digest)
+        folder = _appraise(settings, as_of, features, predictions, rules, model)
+        everyone = Appraised(*(pl.scan_parquet(folder / name) for name in ("people", "offers")))
+        decision = decide(everyone, inputs.known_people(settings, as_of), rules, night)
+        scored = pl.read_parquet(folder / "scores").sort("customer_id")
     with step("Checking scores and list"), inputs.gate(settings, f"{as_of.day} list") as gate:
         _check_outputs(settings, gate, as_of, scored, decision)
     with step("Writing scores and list"):
@@ -157,6 +157,22 @@ def _checked(rules: Suite, features: Path) -> list[str]:
     return [name for name in present if name in wanted]
 
 
+def _tallied(settings: Settings, rules: Suite, features: Path) -> tuple[Tally, pl.DataFrame]:
+    """What the files of features add up to, and the customers per stage; one file is in memory at a time.
+
+    A customer is in one file only, so that even rules about many rows can be judged file by file.
+    """
+    options = settings.quality
+    tally = Tally(rules, sample_rows=options.sample_rows, keys_shown=options.row_keys_shown)
+    stages = []
+    for file in sorted(features.iterdir()):
+        part = pl.read_parquet(file, columns=_checked(rules, file))
+        tally.add(part)
+        stages.append(part["stage"].value_counts())
+    counted = pl.concat(stages).group_by("stage").agg(pl.col("count").sum())
+    return tally, counted.sort("stage")
+
+
 def _write_part(folder: Path, number: int, features: pl.DataFrame) -> int:
     write_parquet(features, folder / f"part-{number:04d}.parquet")
     return features.height
@@ -164,6 +180,40 @@ def _write_part(folder: Path, number: int, features: pl.DataFrame) -> int:
 
 def _predict_part(bundle: Path, folder: Path, features: Path) -> None:
     write_parquet(predict(load_bundle(bundle), pl.read_parquet(features)), folder / features.name)
+
+
+def _appraise(  # noqa: PLR0917 - what it is made of, in order
+    settings: Settings, as_of: AsOf, features: Path, predictions: Path, rules: Rules, model: Model
+) -> Path:
+    """Appraise everyone, part by part, where the parts are; returns the folder of what was found."""
+    folder = inputs.workspace(settings).runs / f"appraised/as_of={as_of.day}"
+    parts = sorted(predictions.iterdir()), sorted(features.iterdir())
+    with publish_folder(folder) as aside, inputs.engine(settings) as engine:
+        for kind in ("people", "offers", "scores"):
+            (aside / kind).mkdir()
+        common = Common.of(pl.concat(engine.gather(engine.map(_figures_of_part, *parts))))
+        work = partial(_appraise_part, rules=rules, common=common, folder=aside, model_version=model.digest)
+        engine.gather(engine.map(work, *parts))
+    return folder
+
+
+def _figures_of_part(predictions: Path, features: Path) -> pl.DataFrame:
+    return figures(pl.read_parquet(predictions), _facts(features))
+
+
+def _appraise_part(  # noqa: PLR0917 - called by name
+    predictions: Path, features: Path, rules: Rules, common: Common, folder: Path, model_version: str
+) -> None:
+    found = appraised(pl.read_parquet(predictions), _facts(features), rules, common)
+    people, offers = found.people.lazy().collect(), found.offers.lazy().collect()
+    kinds = {"people": people, "offers": offers, "scores": scores(people, rules.currency, model_version)}
+    for kind, frame in kinds.items():
+        write_parquet(frame, folder / kind / features.name)
+
+
+def _facts(features: Path) -> pl.DataFrame:
+    there = pl.read_parquet_schema(features)
+    return pl.read_parquet(features, columns=[name for name in READ if name in there])
 
 
 def _rules(settings: Settings) -> Rules:
@@ -207,10 +257,9 @@ def _stage_counts(settings: Settings, as_of: AsOf) -> tuple[int, pl.DataFrame]:
 
 
 def _stage_jump(
-    settings: Settings, gate: Gate, as_of: AsOf, frame: pl.DataFrame, before: tuple[int, pl.DataFrame]
+    settings: Settings, gate: Gate, as_of: AsOf, now: pl.DataFrame, before: tuple[int, pl.DataFrame]
 ) -> list[Verdict]:
     days, counts = before
-    now = frame["stage"].value_counts().sort("stage")
     limit = settings.quality.max_stage_jump
     measures = stage_measures(now, counts, days=days, max_jump=limit)
     return [gate.check_measures(inputs.suite(settings, "night"), measures, label=f"stages of {as_of.day}")]

@@ -203,7 +203,9 @@ def _rows(
     if settings.engine == "local":
         return training_table(history, days, as_of, months, settings.stages, most, engine), None
     parts = training_parts(history, days, as_of, months, settings.stages, engine)
-    return sampled(parts, most, engine), Spread(engine, _as_it_is, parts).grow
+    # Day by day, as a table of one machine is, so that everything but the last fit comes out the same.
+    rows = sampled(parts, most, engine).sort("as_of", maintain_order=True)
+    return rows, Spread(engine, _as_it_is, parts).grow
 
 
 def _as_it_is(rows: pl.DataFrame) -> pl.DataFrame:

@@ -4,54 +4,34 @@ From predictions to frames ready to be written; everything here is pure and give
 input.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import polars as pl
 
-from features.errors import DataRefused
 from features.hashing import uniform
 from features.money import exponent, units
-from features.table import KEYS
-from models.assignment import Arm, enrolment_ids, stratum
+from models.appraisal import Appraised, Rules, by_merit
+from models.assignment import Arm, enrolment_ids
 from models.eligibility import BARRED, Known, Reason, barred, consent_note, permitted
-from models.options import ConsentOptions, ContactOptions, EffectOptions, ListOptions, OfferOptions
 from models.outputs import EXCLUDED, HOLDOUT, WINBACK, contact_by, rows
 from models.persons import persons
-from models.profit import ORDER_AMOUNTS, appraise, best
+from models.profit import best
 from models.reasons import with_reasons
 from models.selection import FINE, fine_cost, one_per_person, select, with_potential
-from models.tiers import HABITS, with_tier
 
-# Features that a decision reads, where the shop has them.
-READ = (
-    *KEYS,
-    "stage",
+# What decides about a customer, and what is shown of those who are enrolled.
+_DECIDING = ("customer_id", "stage", "p0", "value_if_returned", "value_tier", "stratum")
+_SHOWN = (
     "last_purchase_on",
     "days_since_last_purchase",
     "usual_gap_days",
-    "overdue_ratio",
     "favourite_product",
     "favourite_category",
     "orders",
-    *HABITS,
-    *ORDER_AMOUNTS,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a decision follows: sections of the config."""
-
-    offers: Sequence[OfferOptions]
-    effect: EffectOptions
-    contact: ContactOptions
-    consent: ConsentOptions
-    list: ListOptions
-    currency: str
-    value_months: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,81 +63,44 @@ class Decision:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Appraised:
-    """Everyone scored, with what each offer to them would earn.
-
-    Attributes:
-        people: predictions, facts, `value_tier`, `stratum` and the best offer's appraisal; sorted by
-        customer.
-        offers: the appraisal of every offer (`models.profit.APPRAISALS`).
-    """
-
-    people: pl.DataFrame
-    offers: pl.DataFrame
-
-
-def appraise_all(predictions: pl.DataFrame, facts: pl.DataFrame, rules: Rules) -> Appraised:
-    """Put a value on contacting each customer.
-
-    Args:
-        predictions: `models.profit.PREDICTIONS`, one row per customer.
-        facts: the feature frame of the same day.
-        rules: offers, effects, costs.
-
-    Raises:
-        DataRefused: when the two do not hold the same customers.
-    """
-    shared = [name for name in facts.columns if name in predictions.columns and name != "customer_id"]
-    people = predictions.join(_with_favourites(facts.drop(shared)), on="customer_id", validate="1:1")
-    if not people.height == predictions.height == facts.height:
-        raise DataRefused(
-            f"There are predictions for {predictions.height} customers and features for {facts.height}; "
-            f"{people.height} of them are the same. Make the features and the scores of the day again."
-        )
-    offers = appraise(people, rules.offers, rules.effect, rules.contact, rules.currency)
-    tiered = with_tier(people).with_columns(stratum())
-    top = best(offers, rules.list.salt)
-    return Appraised(tiered.join(top, on="customer_id", validate="1:1").sort("customer_id"), offers)
-
-
 def decide(appraised: Appraised, known: Known, rules: Rules, night: Night) -> Decision:
     """Make the list of a day.
 
     Args:
-        appraised: what `appraise_all` gives.
+        appraised: everyone; of its files only what decides is read here, more only of those enrolled.
         known: who may be contacted.
         rules: thresholds, limits, shares.
         night: which list this is.
     """
-    who = persons(appraised.people["customer_id"], known.customers, known.identities)
-    people = _with_permitted_offer(
-        appraised, permitted(who, known, rules.consent, rules.offers), rules.list.salt
-    )
+    everyone = appraised.people.lazy().select(_DECIDING).sort("customer_id").collect()
+    who = persons(everyone["customer_id"], known.customers, known.identities)
+    allowed = permitted(who, known, rules.consent, rules.offers)
+    people = _with_permitted_offer(everyone, appraised.offers.lazy().collect(), allowed, rules.list.salt)
     named = people.join(who, on="customer_id", how="left", validate="1:1")
     judged = barred(named, who, known, night.day, include_lost=rules.list.include_lost)
     unique = one_per_person(with_potential(judged, rules.list, rules.currency), rules.list.salt)
     chosen = select(unique, rules.list, rules.currency, night.day, night.list_id)
-    return _decision(chosen, rules, known, night)
+    enrolled = _with_details(chosen.filter(pl.col("arm").is_not_null()), appraised.people.lazy())
+    return _decision(chosen, enrolled, rules, known, night)
 
 
-def _with_favourites(facts: pl.DataFrame) -> pl.DataFrame:
-    """A shop without products has no favourites: then null for all."""
-    absent = [name for name in ("favourite_product", "favourite_category") if name not in facts.columns]
-    return facts.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
+def _with_details(enrolled: pl.DataFrame, people: pl.LazyFrame) -> pl.DataFrame:
+    there = people.collect_schema()
+    theirs = pl.col("customer_id").is_in(enrolled["customer_id"].implode())
+    shown = people.select("customer_id", *[name for name in _SHOWN if name in there]).filter(theirs)
+    return enrolled.join(shown.collect(), on="customer_id", how="left", validate="1:1", maintain_order="left")
 
 
-def _with_permitted_offer(appraised: Appraised, allowed: pl.DataFrame, salt: str) -> pl.DataFrame:
+def _with_permitted_offer(
+    people: pl.DataFrame, appraisals: pl.DataFrame, allowed: pl.DataFrame, salt: str
+) -> pl.DataFrame:
     """Everyone with the best offer they may be made: a safe and profitable one, else a safe one, else any.
 
     Those who may be made none keep the best one: it says what they would have been worth.
     """
-    offers = appraised.offers.join(allowed, on=["customer_id", "channel"], how="semi")
-    safe = offers.filter(~pl.col("harmful"))
-    profitable = safe.filter(pl.col("expected_incremental_profit_low") > 0)
-    ranked = [best(some, salt) for some in (profitable, safe, offers, appraised.offers)]
+    offers = appraisals.join(allowed, on=["customer_id", "channel"], how="semi")
+    ranked = [best(some, salt) for some in (*by_merit(offers), appraisals)]
     first = pl.concat(ranked).unique("customer_id", keep="first", maintain_order=True)
-    people = appraised.people.drop([name for name in first.columns if name != "customer_id"])
     may = allowed.select("customer_id").unique().with_columns(permitted=pl.lit(value=True))
     return (
         people.join(first, on="customer_id", validate="1:1")
@@ -166,10 +109,12 @@ def _with_permitted_offer(appraised: Appraised, allowed: pl.DataFrame, salt: str
     )
 
 
-def _decision(chosen: pl.DataFrame, rules: Rules, known: Known, night: Night) -> Decision:
+def _decision(
+    chosen: pl.DataFrame, enrolled: pl.DataFrame, rules: Rules, known: Known, night: Night
+) -> Decision:
     contacted = pl.col("arm").is_in([Arm.TREATMENT, Arm.EXPLORE])
-    listed = _ranked(chosen.filter(contacted), rules.list.salt)
-    held = chosen.filter(pl.col("arm").is_in([Arm.CONTROL, Arm.UNIVERSAL]))
+    listed = _ranked(enrolled.filter(contacted), rules.list.salt)
+    held = enrolled.filter(pl.col("arm").is_in([Arm.CONTROL, Arm.UNIVERSAL]))
     left = chosen.filter(pl.col("arm").is_null())
     fixed: dict[str, str | date] = {
         "list_id": night.list_id,

@@ -58,6 +58,8 @@ def appraise(
     effect: EffectOptions,
     contact: ContactOptions,
     currency: str,
+    *,
+    usual_order: float | None = None,
 ) -> pl.DataFrame:
     """The expected incremental profit (EIP) of every offer to every customer.
 
@@ -82,6 +84,8 @@ def appraise(
         effect: what is assumed about contacts.
         contact: cost of a contact per channel.
         currency: reporting currency, for the costs in the config.
+        usual_order: what an order counts as where nothing is known, minor units; default the median of these
+            people's.
 
     Returns:
         One row per customer and offer (`APPRAISALS`), sorted by customer, offers in the order given.
@@ -92,13 +96,22 @@ def appraise(
     """
     _check(people, offers)
     unit = 10.0 ** exponent(currency)
+    amounts = people.select(order_amounts(people)).to_series()
+    median = amounts.median() if usual_order is None else usual_order
+    orders = amounts.fill_null(median if isinstance(median, float) else 0.0).to_numpy()
     parts = [
-        _one(people, offer, effect, contact.cost[offer.channel] * unit, unit).with_columns(
-            _order=pl.lit(place)
-        )
+        _one(
+            people, offer, effect, contact.cost[offer.channel] * unit, _offer_cost(orders, offer, unit)
+        ).with_columns(_order=pl.lit(place))
         for place, offer in enumerate(offers)
     ]
     return pl.concat(parts).sort("customer_id", "_order").drop("_order")
+
+
+def order_amounts(people: pl.DataFrame) -> pl.Expr:
+    """What each customer's next order will probably amount to, minor units; null where nothing is known."""
+    known = [pl.col(name).cast(pl.Float64) for name in ORDER_AMOUNTS if name in people.columns]
+    return pl.coalesce(*known, pl.lit(None, pl.Float64)).alias("order_amount")
 
 
 def best(appraisals: pl.DataFrame, salt: str) -> pl.DataFrame:
@@ -123,13 +136,12 @@ def best(appraisals: pl.DataFrame, salt: str) -> pl.DataFrame:
 
 
 def _one(
-    people: pl.DataFrame, offer: OfferOptions, effect: EffectOptions, contact_cost: float, unit: float
+    people: pl.DataFrame, offer: OfferOptions, effect: EffectOptions, contact_cost: float, cost: Array
 ) -> pl.DataFrame:
     p0 = np.clip(people["p0"].to_numpy(), _P_EDGE, 1 - _P_EDGE)
     worth, worth_se = people["value_if_returned"].to_numpy(), people["value_se"].to_numpy()
     shift = assumed(people["stage"], offer, effect)
     p1, slope = response(np.log(p0 / (1 - p0)), shift)
-    cost = _offer_cost(people, offer, unit)
     gain = worth - offer.redeem_share * cost
     eip = p1 * gain - p0 * worth - contact_cost
     by_p0 = slope / (p0 * (1 - p0)) * gain - worth
@@ -156,15 +168,9 @@ def _one(
     )
 
 
-def _offer_cost(people: pl.DataFrame, offer: OfferOptions, unit: float) -> Array:
-    fixed = np.full(people.height, offer.cost * unit)
-    if offer.cost_rate == 0:
-        return fixed
-    known = [pl.col(name).cast(pl.Float64) for name in ORDER_AMOUNTS if name in people.columns]
-    amount = people.select(pl.coalesce(known)).to_series()
-    # The median is an order statistic: unlike a mean it is the same to the last bit in every run.
-    usual = amount.median()
-    return fixed + offer.cost_rate * amount.fill_null(usual if isinstance(usual, float) else 0.0).to_numpy()
+def _offer_cost(orders: Array, offer: OfferOptions, unit: float) -> Array:
+    fixed = np.full_like(orders, offer.cost * unit)
+    return fixed if offer.cost_rate == 0 else fixed + offer.cost_rate * orders
 
 
 def _z(effect: EffectOptions) -> float:

@@ -3,6 +3,7 @@
 Never from money alone: the biggest spenders are often not loyal.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import polars as pl
@@ -25,24 +26,32 @@ _BROAD_CATEGORIES = 2
 _BROAD_PRODUCTS = 3
 
 
-def with_tier(people: pl.DataFrame) -> pl.DataFrame:
+def worth() -> pl.Expr:
+    """Expected margin over the value horizon, minor units."""
+    return pl.col("value_if_not_returned") + pl.col("p0") * pl.col("value_if_returned")
+
+
+def limits(worths: pl.Series) -> tuple[float, ...]:
+    """The worths above which a customer is in the top fifth, and in the top half; of nobody, infinite."""
+    found = (worths.quantile(1 - share, "lower") for share in (_TOP, _UPPER))
+    return tuple(float("inf") if limit is None else limit for limit in found)
+
+
+def with_tier(people: pl.DataFrame, above: Sequence[float] | None = None) -> pl.DataFrame:
     """Add `value_tier`.
 
-    Value gives 0 to 2 points: expected margin over the value horizon (`value_if_not_returned + p0 *
-    value_if_returned`), two for the top fifth, one for the top half, none when it is not positive. Habit
-    gives 0 to 2
-    points: one for a rhythm (bought on at least 3 days), one for breadth (at least 2 categories, or 3
-    products). Three points make gold, two silver, fewer bronze: neither side reaches gold without the
-    other.
+    Value gives 0 to 2 points: `worth`, two for the top fifth, one for the top half, none when it is not
+    positive. Habit gives 0 to 2 points: one for a rhythm (bought on at least 3 days), one for breadth (at
+    least 2 categories, or 3 products). Three points make gold, two silver, fewer bronze: neither side reaches
+    gold without the other.
 
     Args:
         people: `p0`, `value_if_returned`, `value_if_not_returned`; `active_days`, `categories` and
             `products_bought` where known.
+        above: the `limits` of all customers; default of these.
     """
-    worth = pl.col("value_if_not_returned") + pl.col("p0") * pl.col("value_if_returned")
-    value = pl.sum_horizontal(
-        (worth > 0) & (worth > worth.quantile(1 - share, "lower")) for share in (_TOP, _UPPER)
-    )
+    edges = limits(people.select(worth()).to_series()) if above is None else above
+    value = pl.sum_horizontal((worth() > 0) & (worth() > edge) for edge in edges)
     points = value.cast(pl.Int8) + _habit(people)
     tier = (
         pl.when(points >= 3)

@@ -6,7 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from models.decision import Appraised, Decision, Night, Rules, appraise_all, decide
+from models import appraisal
+from models.appraisal import Appraised, Common, Rules
+from models.decision import Decision, Night, decide
 from models.eligibility import Known
 from models.options import ConsentOptions, ContactOptions, EffectOptions, ListOptions, OfferOptions
 
@@ -84,10 +86,15 @@ def rules(**changes: Any) -> Rules:
     return Rules(**{**defaults, **changes})
 
 
-def appraised(frame: pl.DataFrame, rule: Rules) -> Appraised:
-    """The frame, split as the pipeline has it, and appraised."""
+def halves(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The frame, split as the pipeline has it: predictions and facts."""
     facts = [name for name in frame.columns if name not in _PREDICTED or name == "as_of"]
-    return appraise_all(frame.select("customer_id", *_PREDICTED), frame.select(facts), rule)
+    return frame.select("customer_id", *_PREDICTED), frame.select(facts)
+
+
+def appraised(frame: pl.DataFrame, rule: Rules, common: Common | None = None) -> Appraised:
+    """The frame, appraised; by default it is everyone."""
+    return appraisal.appraised(*halves(frame), rule, common)
 
 
 def decided(frame: pl.DataFrame, rule: Rules, known: Known | None = None, night: Night = NIGHT) -> Decision:

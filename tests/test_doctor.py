@@ -70,6 +70,11 @@ def test_a_database_that_is_none_of_mlflow_is_named(config: str, tmp_path: Path)
     assert levels(config) == {"mlflow": "fail"}
 
 
+def test_a_cluster_that_does_not_answer_is_found(config: str):
+    absent = ("engine=dask", "dask.address=tcp://127.0.0.1:9", "dask.timeout=0.2")
+    assert levels(config, *absent) == {"dask": "fail"}
+
+
 def test_a_running_night_is_named(config: str, tmp_path: Path):
     with hold(tmp_path / "workspace", "winback nightly"):
         found = {finding.what: finding for finding in examine(config)}

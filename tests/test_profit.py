@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import ConfigError, DataRefused
+from models import appraisal
 from models.effects import Shift, assumed, expit, response
 from models.options import AssumedEffect, ContactOptions, EffectOptions, OfferOptions
 from models.profit import appraise, best
@@ -172,7 +173,5 @@ def test_predictions_and_features_of_different_people_are_refused():
     rule = rules()
     both = appraised(copies(3), rule)
     assert both.people["customer_id"].to_list() == ["c0000", "c0001", "c0002"]
-    from models.decision import appraise_all
-
     with pytest.raises(DataRefused, match="3 customers and features for 2; 2"):
-        appraise_all(copies(3), copies(2).select("customer_id", "as_of", "stage"), rule)
+        appraisal.appraised(copies(3), copies(2).select("customer_id", "as_of", "stage"), rule)

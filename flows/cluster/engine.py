@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.engine import Meeting
 from features.errors import WinbackError
+from features.wording import counted
 from flows.settings import DaskOptions
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ class DaskEngine:
     client: "Client"
     options: DaskOptions
 
+    def __str__(self) -> str:
+        """Where the workers are, and how many there are now."""
+        count, threads = len(self._workers()), sum(self.client.nthreads().values())
+        said = f"{counted(count, 'worker')} with {counted(threads, 'thread')}"
+        return f"{said} at {self.client.scheduler.address}"
+
     def map(self, function: Callable[..., Any], *columns: Iterable[Any]) -> list["Future"]:
         """See `Engine.map`."""
         rows = list(zip(*columns, strict=True))
@@ -42,6 +49,10 @@ class DaskEngine:
             _called, [carried] * len(rows), *zip(*rows, strict=True), pure=False
         )
         return started
+
+    def everywhere(self, function: Callable[..., Any], *given: Any) -> list[Any]:  # noqa: ANN401 - passed on
+        """What the function gives on each worker, at once."""
+        return list(self.client.run(function, *given).values())
 
     def gather(self, results: Sequence["Future"]) -> list[Any]:
         """See `Engine.gather`.
