@@ -13,8 +13,8 @@ from features.lines import MarginRate, priced_lines
 from features.merging import Merged
 from features.runs import Runs
 
-# Lines of one part. Columns of this length stay small enough for memory to be used again and again: with three
-# times as many, a third of the time went into getting it from the system.
+# Lines of one part. Columns of this length are small enough for their memory to be used again and again; with
+# three times as many, far more time went into getting it from the system.
 PART_LINES = 700_000
 _OPTIONAL = ("customers", "contacts", "feedback", "points")
 # Columns that features read.
