@@ -28,8 +28,8 @@ from models.splits import complete_snapshots
 
 pytestmark = pytest.mark.dask
 DAY, EARLIER, BETWEEN = "2025-06-30", "2025-03-31", "2025-04-30"
-# A small shop learns fast: fewer days and rounds, the same code. Without draws of rows, which hang on where
-# they lie, models of a small shop differ less by chance.
+# A small shop learns fast: fewer days and rounds, the same code. Draws of rows hang on where these
+# lie; without them two models of a small shop differ less by chance.
 LEARNING = ("train.snapshots=3", "train.folds=2", "xgb.rounds=30", "xgb.threads=1", "xgb.subsample=1")
 FAST = (*LEARNING, "lake.buckets=6")
 
