@@ -13,12 +13,12 @@ import polars as pl
 
 from features.goods import Goods, goods
 from features.history import History, Part
-from features.orders import orders
+from features.orders import NAMES_ORDER, orders
 from features.runs import CUSTOMER, Runs
 
 _SMALL = ("customers", "contacts", "feedback", "points")
 # Read where the shop has them; the others are read always.
-_NAMED = ("product_name", "category")
+_NAMED = ("product_name", "category", NAMES_ORDER)
 _LINE = (
     "customer_id",
     "ordered_at",
@@ -31,7 +31,6 @@ _LINE = (
     "discount_amount",
     "margin",
     "returns",
-    "returned_order_id",
 )
 
 
@@ -109,7 +108,7 @@ def accounts(history: History, customer_ids: Iterable[str]) -> tuple[pl.DataFram
         history: of the shop.
         customer_ids: whose.
     """
-    opened = [Books.open(part, frozenset()) for part in history.only(customer_ids).parts]
+    opened = [Books.open(part, history.columns) for part in history.only(customer_ids).parts]
     orders, margins = ([one.named(getattr(one, name)) for one in opened] for name in ("orders", "margins"))
     return pl.concat(orders), pl.concat(margins)
 

@@ -11,6 +11,8 @@ from features.asof import AsOf
 from features.runs import Runs
 
 _ORDER = ["customer", "order_id"]
+# The column of a return that names the order it gives back, where the shop has it.
+NAMES_ORDER = "returned_order_id"
 
 
 def orders(lines: pl.DataFrame) -> pl.DataFrame:
@@ -93,6 +95,8 @@ def _distinct(names: pl.DataFrame) -> bool:
 def _cancelled(lines: pl.DataFrame, sales: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
     """Orders that were given back in full, and on which day. Only customers with a return are looked at."""
     back = lines.filter("returns")
+    if NAMES_ORDER not in back.columns:
+        back = back.with_columns(pl.lit(None, pl.String).alias(NAMES_ORDER))
     own = sales.lazy().join(back.lazy().select("customer").unique(), on="customer", how="semi")
     return (
         _returned(back.lazy(), own)
@@ -111,13 +115,13 @@ def _returned(back: pl.LazyFrame, sales: pl.LazyFrame) -> pl.LazyFrame:
         "ordered_at",
         "order_id",
         "product_id",
-        "returned_order_id",
+        NAMES_ORDER,
         returned_on="ordered_on",
         amount=-pl.col("net_amount"),
     )
     own = sales.select(*_ORDER, same=pl.lit(value=True)).unique(_ORDER)
     named = given.join(own, on=_ORDER, how="left").with_columns(
-        target=pl.coalesce("returned_order_id", pl.when(pl.col("same")).then("order_id"))
+        target=pl.coalesce(NAMES_ORDER, pl.when(pl.col("same")).then("order_id"))
     )
     holds = (
         sales.filter(pl.col("product_id").is_not_null())

@@ -14,7 +14,16 @@ from features.lines import priced_lines
 
 START = date(2024, 1, 1)
 COLUMNS = frozenset(
-    {"order_id", "product_id", "product_name", "category", "quantity", "discount_amount", "cost_amount"}
+    {
+        "order_id",
+        "product_id",
+        "product_name",
+        "category",
+        "quantity",
+        "discount_amount",
+        "cost_amount",
+        "returned_order_id",
+    }
 )
 
 

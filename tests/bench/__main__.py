@@ -56,7 +56,7 @@ def _at_scale(measured: Measured, place: Place, rounds: int, *, hurried: bool) -
     for cases, seconds in (
         (("bare", "duckdb", "common", "all", *(("pandas",) if smallest else ())), _SIDE_BY_SIDE),
         (("one", "twelve") if lines <= figures.TEN_MILLION else (), _SNAPSHOTS),
-        (("night", "gate") if lines <= figures.TEN_MILLION else ("night",), _NIGHTS),
+        (("night", "gate") if lines == figures.TEN_MILLION else ("night",), _NIGHTS),
     ):
         measured.interleave(cases, place, rounds=rounds, seconds=seconds if hurried else float("inf"))
     measured.interleave(("families",), place, rounds=1, seconds=0)

@@ -75,13 +75,14 @@ def at_scale(measured: Measured, lines: int) -> list[Figure]:
         against(measured, "common set, DuckDB SQL", "common", "duckdb", lines, DUCKDB),
         against(measured, "common set, bare scan", "common", "bare", lines, BARE),
         against(measured, "all features, bare scan", "all", "bare", lines, ALL),
-        against(measured, "a night's 0.1 % new lines, full load", "night", "load", lines, NIGHT),
     ]
     if lines <= TEN_MILLION:
-        rows += [
-            against(measured, "quality gate, all features", "gate", "all", lines, GATE),
-            against(measured, "12 snapshots, one snapshot", "twelve", "one", lines, SNAPSHOTS),
-        ]
+        rows.append(against(measured, "12 snapshots, one snapshot", "twelve", "one", lines, SNAPSHOTS))
+    # Both have a fixed cost of seconds (Great Expectations), so they are judged where it no longer shows.
+    if lines == TEN_MILLION:
+        rows.append(against(measured, "quality gate, all features", "gate", "all", lines, GATE))
+    if lines >= PEAK_LINES:
+        rows.append(against(measured, "a night's 0.1 % new lines, full load", "night", "load", lines, NIGHT))
     if measured.seconds("pandas", lines) is not None:
         rows.insert(1, against(measured, "common set, pandas", "common", "pandas", lines, PANDAS))
     if lines >= PEAK_LINES:
