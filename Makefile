@@ -21,7 +21,7 @@ demo: setup
 
 # The default suite: everything but the slow parts and those that start servers.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not server and not postgres"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not server and not postgres and not dask"
 
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from flows.settings import Settings, load, secret
 from flows.workspace import Workspace
 from models.eligibility import ENROLMENTS, Known
 from models.tracking import Store, store_of
+
+# The engine of the run in progress: its steps share it, so that a night starts its workers once.
+_RUNNING: ContextVar[Engine | None] = ContextVar("engine", default=None)
 
 
 def workspace(settings: Settings) -> Workspace:
@@ -69,17 +73,21 @@ def gate(settings: Settings, run: str) -> Iterator[Gate]:
 
 @contextmanager
 def engine(settings: Settings) -> Iterator[Engine]:
-    """Where the heavy steps of one run are done; its results are gone at the end of the block.
+    """Where the heavy steps of one run are done; its results are gone at the end of the outermost block.
 
     Raises:
         ConfigError: when the engine is dask and no fitting cluster answers.
     """
-    with cluster(settings) as workers:
-        if workers is not None:
-            yield workers
-        else:
-            with Threads() as threads:
-                yield threads
+    running = _RUNNING.get()
+    if running is not None:
+        yield running
+        return
+    with joined(settings.dask) if settings.engine == "dask" else Threads() as started:
+        token = _RUNNING.set(started)
+        try:
+            yield started
+        finally:
+            _RUNNING.reset(token)
 
 
 @contextmanager
@@ -90,7 +98,7 @@ def cluster(settings: Settings) -> Iterator[Engine | None]:
         ConfigError: when the engine is dask and no fitting cluster answers.
     """
     if settings.engine == "dask":
-        with joined(settings.dask) as workers:
+        with engine(settings) as workers:
             yield workers
     else:
         yield None

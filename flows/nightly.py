@@ -28,7 +28,7 @@ def nightly(
         revision: replace a list that was delivered already.
     """
     settings, day = inputs.opened(config, overrides or [], as_of)
-    with hold(settings.root, "winback nightly"):
+    with hold(settings.root, "winback nightly"), inputs.engine(settings):
         arrived = take_in(settings)
         tidy(settings)
         night.check_feeds(settings, day)
