@@ -6,6 +6,7 @@ customer lies together and `features.runs` can add it up without looking for it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ import polars as pl
 
 from features.goods import Goods, goods
 from features.history import History, Part
-from features.orders import NAMES_ORDER, orders
+from features.orders import NAMES_ORDER, as_known, orders
 from features.runs import CUSTOMER, Runs
 
 _SMALL = ("customers", "contacts", "feedback", "points")
@@ -109,7 +110,8 @@ def accounts(history: History, customer_ids: Iterable[str]) -> tuple[pl.DataFram
         customer_ids: whose.
     """
     opened = [Books.open(part, history.columns) for part in history.only(customer_ids).parts]
-    orders, margins = ([one.named(getattr(one, name)) for one in opened] for name in ("orders", "margins"))
+    orders = [one.named(as_known(one.orders, date.max)) for one in opened]
+    margins = [one.named(one.margins) for one in opened]
     return pl.concat(orders), pl.concat(margins)
 
 
