@@ -132,7 +132,17 @@ def _numbered_lines(part: Part, columns: frozenset[str]) -> tuple[pl.DataFrame, 
     lines = part.lines.select(*_LINE, *named).collect().rechunk()
     runs = Runs.of(lines, "customer_id")
     numbers = pl.Series(CUSTOMER, runs.run_of().astype(np.uint32))
-    return lines.with_columns(numbers).drop("customer_id"), runs.firsts("customer_id")
+    numbered = lines.with_columns(numbers).drop("customer_id")
+    if _days_come_again(runs):
+        numbered = numbered.sort(CUSTOMER, "ordered_on", maintain_order=True)
+    return numbered, runs.firsts("customer_id")
+
+
+def _days_come_again(runs: Runs) -> bool:
+    """Whether days do not rise within a run: some zones set their clocks back when midnight has passed."""
+    falls = np.diff(runs.rows["ordered_on"].to_physical().to_numpy()) < 0
+    falls[runs.starts[1:] - 1] = False
+    return bool(falls.any())
 
 
 def _numbered(frame: pl.LazyFrame | None, people: pl.DataFrame) -> pl.DataFrame | None:
