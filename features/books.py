@@ -6,6 +6,7 @@ customer lies together and `features.runs` can add it up without looking for it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ import polars as pl
 
 from features.goods import Goods, goods
 from features.history import History, Part
-from features.orders import NAMES_ORDER, orders
+from features.orders import NAMES_ORDER, as_known, orders
 from features.runs import CUSTOMER, Runs
 
 _SMALL = ("customers", "contacts", "feedback", "points")
@@ -109,7 +110,8 @@ def accounts(history: History, customer_ids: Iterable[str]) -> tuple[pl.DataFram
         customer_ids: whose.
     """
     opened = [Books.open(part, history.columns) for part in history.only(customer_ids).parts]
-    orders, margins = ([one.named(getattr(one, name)) for one in opened] for name in ("orders", "margins"))
+    orders = [one.named(as_known(one.orders, date.max)) for one in opened]
+    margins = [one.named(one.margins) for one in opened]
     return pl.concat(orders), pl.concat(margins)
 
 
@@ -130,7 +132,17 @@ def _numbered_lines(part: Part, columns: frozenset[str]) -> tuple[pl.DataFrame, 
     lines = part.lines.select(*_LINE, *named).collect().rechunk()
     runs = Runs.of(lines, "customer_id")
     numbers = pl.Series(CUSTOMER, runs.run_of().astype(np.uint32))
-    return lines.with_columns(numbers).drop("customer_id"), runs.firsts("customer_id")
+    numbered = lines.with_columns(numbers).drop("customer_id")
+    if _days_come_again(runs):
+        numbered = numbered.sort(CUSTOMER, "ordered_on", maintain_order=True)
+    return numbered, runs.firsts("customer_id")
+
+
+def _days_come_again(runs: Runs) -> bool:
+    """Whether days do not rise within a run: some zones set their clocks back when midnight has passed."""
+    falls = np.diff(runs.rows["ordered_on"].to_physical().to_numpy()) < 0
+    falls[runs.starts[1:] - 1] = False
+    return bool(falls.any())
 
 
 def _numbered(frame: pl.LazyFrame | None, people: pl.DataFrame) -> pl.DataFrame | None:

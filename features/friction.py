@@ -11,6 +11,7 @@ import polars as pl
 from features.asof import AsOf
 from features.frequency import named, trend
 from features.known import WINDOWS, Known
+from features.orders import as_known
 from features.runs import CUSTOMER, Runs
 
 COMPLAINTS = ("complaint", "ticket")
@@ -45,7 +46,8 @@ def return_rates() -> list[pl.Expr]:
 def cancelled(known: Known) -> pl.DataFrame:
     """Orders that returns had taken back by the as_of, their lines and amount; nothing is a true zero."""
     as_of, on = known.as_of, pl.col("cancelled_on")
-    gone = known.books.orders.filter(as_of.history(pl.col("ordered_on")), as_of.known(on))
+    placed = as_known(known.books.orders, as_of.day)
+    gone = placed.filter(as_of.history(pl.col("ordered_on")), as_of.known(on))
     runs = known.runs(gone)
     sums = runs.sums(
         as_of.last_days(on, 365).alias("cancelled_orders_365d"),

@@ -10,7 +10,7 @@ import polars as pl
 
 from features.asof import AsOf
 from features.known import Known
-from features.orders import net_by
+from features.orders import as_known, net_by
 from features.runs import CUSTOMER
 
 CONTACTED_ARMS = ("treatment", "explore")
@@ -38,7 +38,7 @@ def margin_month(k: int) -> str:
 def _bought(known: Known) -> pl.DataFrame:
     """Whether a net purchase fell into the outcome window, and into the gap before it."""
     as_of, on = known.as_of, pl.col("ordered_on")
-    later = known.books.orders.filter(
+    later = as_known(known.books.orders, as_of.outcome_end).filter(
         (as_of.in_gap(on) | as_of.outcome(on)) & net_by(pl.col("cancelled_on") <= as_of.outcome_end)
     )
     sums = known.runs(later).sums(as_of.outcome(on).alias("returned"), as_of.in_gap(on).alias("in_gap"))

@@ -14,7 +14,7 @@ import polars as pl
 
 from features.asof import AsOf
 from features.known import Known
-from features.orders import net_by
+from features.orders import as_known, net_by
 from features.runs import CUSTOMER
 
 # The shop's rate counts as much as so many people.
@@ -92,15 +92,12 @@ def outcomes(orders: pl.DataFrame, as_of: AsOf) -> tuple[npt.NDArray[np.bool_], 
     """
     earlier = as_of.at(as_of.day - timedelta(days=as_of.gap_days + as_of.horizon_days))
     on, cancelled_on = pl.col("ordered_on"), pl.col("cancelled_on")
-    marks = orders.select(
-        "customer",
-        seen=earlier.history(on) & net_by(earlier.known(cancelled_on)),
-        back=earlier.outcome(on) & net_by(as_of.known(cancelled_on)),
-    )
-    customers = marks["customer"].to_numpy()
-    seen, back = (np.zeros(int(customers.max(initial=0)) + 1, np.bool_) for _ in range(2))
-    seen[customers[marks["seen"].to_numpy()]] = True
-    back[customers[marks["back"].to_numpy()]] = True
+    before = as_known(orders, earlier.day).filter(earlier.history(on) & net_by(earlier.known(cancelled_on)))
+    within = as_known(orders, as_of.day).filter(earlier.outcome(on) & net_by(as_of.known(cancelled_on)))
+    size = int(orders["customer"].to_numpy().max(initial=0)) + 1
+    seen, back = (np.zeros(size, np.bool_) for _ in range(2))
+    seen[before["customer"].to_numpy()] = True
+    back[within["customer"].to_numpy()] = True
     return seen, back & seen
 
 

@@ -91,10 +91,11 @@ def training_parts(  # noqa: PLR0917 - what they are made of, in order
     return engine.map(partial(_all_days, days=[partial(day, outcome=outcome) for day in days]), prepared)
 
 
-def sampled(parts: Sequence[Any], max_rows: int, engine: Engine) -> pl.DataFrame:
+def sampled(
+    parts: Sequence[Any], history: History, snapshots: Sequence[AsOf], max_rows: int, engine: Engine
+) -> pl.DataFrame:
     """About so many rows of `training_parts`, brought here: the sample that `training_table` draws."""
-    rows: int = sum(engine.gather(engine.map(len, parts)))
-    share = max_rows / max(rows, max_rows)
+    share = _share(engine, history, snapshots, max_rows)
     drawn: list[pl.DataFrame] = engine.gather(engine.map(partial(_sample, share=share), parts))
     return pl.concat(drawn, how="diagonal")
 

@@ -204,7 +204,7 @@ def _rows(
         return training_table(history, days, as_of, months, settings.stages, most, engine), None
     parts = training_parts(history, days, as_of, months, settings.stages, engine)
     # Day by day, as a table of one machine is, so that everything but the last fit comes out the same.
-    rows = sampled(parts, most, engine).sort("as_of", maintain_order=True)
+    rows = sampled(parts, history, days, most, engine).sort("as_of", maintain_order=True)
     return rows, Spread(engine, _as_it_is, parts).grow
 
 

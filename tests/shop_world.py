@@ -107,7 +107,7 @@ def day(number: int, horizon: int = 30, gap: int = 0) -> AsOf:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Orders of a few customers, some of them returned in part or whole."""
+    """Orders of a few customers, some of them returned in part or whole, some with a line of a later day."""
     rows = []
     count = draw(st.integers(1, 25))
     for number in range(count):
@@ -123,6 +123,8 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
             "cost_amount": draw(st.one_of(st.none(), st.integers(0, 30_000))),
         }
         rows.append(line(customer, on, amount, f"o{number}", **details))
+        if draw(st.integers(0, 7)) == 0:
+            rows.append(line(customer, on + draw(st.integers(0, 20)), amount // 2, f"o{number}", **details))
         if draw(st.booleans()):
             later = on + draw(st.integers(0, 60))
             named = f"o{number}" if draw(st.booleans()) else None

@@ -38,6 +38,20 @@ def test_the_spread_of_order_values_is_exact_and_null_for_one() -> None:
     assert found(history(rows), day(30), *names) == [("a", 100.0, 0.5), ("b", None, None)]
 
 
+def test_a_day_that_comes_again_is_in_its_place() -> None:
+    # In Newfoundland one minute of 7 November 2010 passed before clocks went back to 6 November, 23:01.
+    times = [datetime(2010, 11, 7, 2, 30, 30, tzinfo=UTC), datetime(2010, 11, 7, 3, 0, tzinfo=UTC)]
+    rows = [line("a", 0, 100, str(n)) | {"ordered_at": at} for n, at in enumerate(times)]
+    shop = History.of(priced(rows, zone="America/St_Johns"), COLUMNS)
+    found = feature_table(shop, AsOf(date(2010, 11, 10), 30), StageOptions())
+    assert found.select("active_days", "gaps", "last_gap_days", "days_since_last_purchase").row(0) == (
+        2,
+        1,
+        1,
+        3,
+    )
+
+
 def test_habits_are_counted_in_the_shops_zone() -> None:
     # Noon UTC on Mondays is 21 hours in Tokyo.
     rows = [line("a", on, 100, str(on)) for on in (0, 7, 14, 15)]

@@ -17,13 +17,14 @@ from features import ledger
 from features.asof import AsOf
 from features.catalogue import describe
 from features.contracts import TRANSACTIONS
+from features.engine import Threads
 from features.feature_list import MONEY
 from features.frequency import WINDOWS
 from features.history import History, read_history
 from features.lake import ORIGIN, Lake
 from features.ledger import Receipt
 from features.options import StageOptions
-from features.table import feature_table, training_table
+from features.table import feature_table, sampled, training_parts, training_table
 
 COUNTS = (
     "orders",
@@ -194,3 +195,17 @@ def test_a_sample_for_training_keeps_whole_customers_and_the_same_ones() -> None
     counted = some.group_by("customer_id").len()["len"]
     assert counted.unique().to_list() == [2]
     assert_frame_equal(some, everyone.join(some.select("as_of", "customer_id"), on=["as_of", "customer_id"]))
+
+
+@settings(deadline=None, max_examples=6)
+@given(st.integers(1, 60))
+def test_parts_that_stay_where_they_are_give_the_same_sample(most: int) -> None:
+    rows = [line(f"c{n}", on, 100, f"{n}-{on}", product_id="p") for n in range(30) for on in (n, 100 + n)]
+    # Some have nothing left to show for it: they have sales, but no row.
+    rows += [line(f"c{n}", 40, -100, f"r{n}", returned_order_id=f"{n}-{n}") for n in range(0, 30, 3)]
+    known, until, days = everything(rows, parts=2), day(150), [day(60), day(90)]
+    whole = training_table(known, days, until, 1, STAGES, most)
+    with Threads() as threads:
+        made = training_parts(known, days, until, 1, STAGES, threads)
+        sample = sampled(made, known, days, most, threads).sort("as_of", maintain_order=True)
+    assert_frame_equal(sample, whole)

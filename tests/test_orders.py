@@ -10,7 +10,7 @@ from shop_world import START, books, day, line, priced, transactions
 from features.known import Known
 from features.labels import labels
 from features.lines import priced_lines
-from features.orders import orders, purchases
+from features.orders import as_known, orders, purchases
 
 
 def ordered(rows: list[dict[str, Any]]) -> pl.DataFrame:
@@ -36,8 +36,30 @@ def test_an_order_is_all_its_positive_lines() -> None:
 
 def test_lines_of_one_order_at_different_times_are_one_order() -> None:
     rows = [line("a", 0, 100, "1"), line("a", 1, 50, "2"), line("a", 2, 250, "1"), line("b", 1, 10, "1")]
-    found = ordered(rows).select("customer", "order_id", "ordered_on", "net_amount", "lines")
+    found = as_known(ordered(rows), on(2)).select("customer", "order_id", "ordered_on", "net_amount", "lines")
     assert found.rows() == [(0, "1", on(0), 350, 2), (0, "2", on(1), 50, 1), (1, "1", on(1), 10, 1)]
+
+
+def test_lines_of_a_later_day_do_not_reach_an_order_as_it_stood_before() -> None:
+    rows = [line("a", 0, 100, "1"), line("a", 1, 50, "2"), line("a", 2, 250, "1"), line("a", 2, 1, "1")]
+    stood = [
+        as_known(ordered(rows), on(n)).select("order_id", "net_amount", "lines").rows() for n in range(3)
+    ]
+    assert stood[0] == [("1", 100, 1)]
+    assert stood[1] == [("1", 100, 1), ("2", 50, 1)]
+    assert stood[2] == [("1", 351, 3), ("2", 50, 1)]
+
+
+def test_an_order_that_was_given_back_counts_again_once_it_grows() -> None:
+    rows = [line("a", 0, 100, "1"), line("a", 1, -100, "1"), line("a", 4, 30, "1"), line("a", 9, -30, "1")]
+    counted = [purchases(ordered(rows), day(n))["net_amount"].to_list() for n in (0, 1, 3, 4, 8, 9)]
+    assert counted == [[100], [], [], [130], [130], []]
+
+
+def test_a_sale_under_the_name_of_an_earlier_return_does_not_change_what_the_return_took_back() -> None:
+    rows = [line("a", 0, 100, "1", product_id="p"), line("a", 3, -100, "r", product_id="p")]
+    assert cancelled(rows) == {"1": on(3)}
+    assert cancelled([*rows, line("a", 5, 70, "r", product_id="q")]) == {"1": on(3), "r": None}
 
 
 def test_a_return_nets_the_order_it_names() -> None:
