@@ -71,10 +71,10 @@ def started(engine: Engine, history: History, plan: Plan) -> tuple[list[partial[
     """
     prepared = engine.map(partial(prepare, plan=plan), history.parts)
     counted = engine.gather(engine.map(_counts, prepared))
-    norms = [Norms.of(census.merged(part[day] for part in counted), plan.stages) for day in plan.days]
-    return [
-        partial(finish, plan=plan, day=day, norms=one) for day, one in zip(plan.days, norms, strict=True)
-    ], prepared
+    by_day = [[part[day] for part in counted] for day in plan.days]
+    norms: list[Norms] = engine.gather(engine.map(partial(_norms, stages=plan.stages), by_day))
+    days = zip(plan.days, norms, strict=True)
+    return [partial(finish, plan=plan, day=day, norms=one) for day, one in days], prepared
 
 
 def prepare(part: Part, plan: Plan) -> Prepared:
@@ -111,6 +111,10 @@ def finish(
     keys = pl.DataFrame({"customer_id": known.names}).select(as_of=pl.lit(day.day), customer_id="customer_id")
     beside = [] if outcome is None else [outcome(known)]
     return pl.concat([keys, made, *beside], how="horizontal")
+
+
+def _norms(counts: Sequence[Counts], stages: StageOptions) -> Norms:
+    return Norms.of(census.merged(counts), stages)
 
 
 def _counts(prepared: Prepared) -> Mapping[AsOf, Counts]:
