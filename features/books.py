@@ -6,7 +6,6 @@ customer lies together and `features.runs` can add it up without looking for it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ import polars as pl
 
 from features.goods import Goods, goods
 from features.history import History, Part
-from features.orders import NAMES_ORDER, as_known, orders
+from features.orders import NAMES_ORDER, orders
 from features.runs import CUSTOMER, Runs
 
 _SMALL = ("customers", "contacts", "feedback", "points")
@@ -110,9 +109,9 @@ def accounts(history: History, customer_ids: Iterable[str]) -> tuple[pl.DataFram
         customer_ids: whose.
     """
     opened = [Books.open(part, history.columns) for part in history.only(customer_ids).parts]
-    orders = [one.named(as_known(one.orders, date.max)) for one in opened]
+    orders = [one.named(one.orders) for one in opened]
     margins = [one.named(one.margins) for one in opened]
-    return pl.concat(orders), pl.concat(margins)
+    return pl.concat(orders, how="diagonal"), pl.concat(margins)
 
 
 def _margins(lines: pl.DataFrame) -> pl.DataFrame:

@@ -62,7 +62,8 @@ def as_known(orders: pl.DataFrame, day: date) -> pl.DataFrame:
     if _GREW_ON not in orders.columns:
         return orders
     grew_later = (pl.col(_GREW_ON) > day).fill_null(value=True)
-    return orders.filter(pl.col(_STOOD_ON) <= day, grew_later).drop(_STOOD_ON, _GREW_ON)
+    stood = (pl.col(_STOOD_ON) <= day).fill_null(value=True)
+    return orders.filter(stood, grew_later).drop(_STOOD_ON, _GREW_ON)
 
 
 def purchases(orders: pl.DataFrame, as_of: AsOf) -> pl.DataFrame:

@@ -15,7 +15,7 @@ import polars as pl
 
 from features.asof import AsOf
 from features.money import exponent, units
-from features.orders import net_by
+from features.orders import as_known, net_by
 from models.arms import cells, differences, smallest_lift
 from models.assignment import Arm
 
@@ -102,7 +102,8 @@ def observed(
     """
     window, on = trial.window, pl.col("ordered_on")
     unit = units(currency)
-    bought = orders.filter(window.outcome(on), net_by(pl.col("cancelled_on") <= window.outcome_end))
+    placed = as_known(orders.collect(), window.outcome_end).lazy()
+    bought = placed.filter(window.outcome(on), net_by(pl.col("cancelled_on") <= window.outcome_end))
     earned = margins.filter(window.outcome(on))
     people = who.lazy()
     buyers = bought.select("customer_id").join(people, on="customer_id").select("person_id").unique()

@@ -104,6 +104,10 @@ def test_a_tiny_list_is_measured_as_by_hand():
     assert told["smallest_lift_points"] == pytest.approx(100 * 2.48647 * (0.25 * 0.75) ** 0.5, abs=0.01)
 
 
+def test_lines_after_the_window_do_not_bring_back_an_order_that_was_cancelled_in_it():
+    assert_frame_equal(seen(TINY, [*ORDERS, free("c", 60, 700, "2")]), seen(TINY, ORDERS))
+
+
 def test_purchases_under_another_id_of_the_person_count():
     pairs = [("a", "a"), ("a2", "a"), ("b", "b"), ("c", "c"), ("d", "d"), ("e", "e"), ("f", "f")]
     who = pl.DataFrame(pairs, schema=["customer_id", "person_id"], orient="row")
