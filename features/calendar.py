@@ -35,9 +35,12 @@ def holidays(as_of: AsOf, country: str | None) -> list[pl.Expr]:
     big = {day for dates in feasts.big_holidays(country, year).values() for day in dates}
     ahead = [(day - as_of.day).days for day in big if day > as_of.day]
     fast = feasts.fast_days(country, year)
-    found = {"holidays_in_window": len(feasts.public_holidays(country, year) & window)}
+    found: dict[str, int | None] = {"holidays_in_window": len(feasts.public_holidays(country, year) & window)}
     if big:
-        found |= {"days_to_big_holiday": min(ahead), "big_holidays_in_window": len(big & window)}
+        found |= {
+            "days_to_big_holiday": min(ahead, default=None),
+            "big_holidays_in_window": len(big & window),
+        }
     if fast:
         found |= {"fast_days_in_window": len(fast & window)}
     return [pl.lit(value, pl.Int32).alias(name) for name, value in found.items()]

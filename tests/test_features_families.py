@@ -1,5 +1,6 @@
 """What single features say, on histories small enough to reckon by hand."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -50,6 +51,14 @@ def test_a_day_that_comes_again_is_in_its_place() -> None:
         1,
         3,
     )
+
+
+def test_a_country_whose_calendar_ends_has_no_next_holiday() -> None:
+    # Ukraine has had no public holidays since martial law began.
+    rows = [line("a", 0, 100, "1")]
+    names = ("days_to_big_holiday", "big_holidays_in_window")
+    shop = replace(history(rows), country="UA")
+    assert feature_table(shop, AsOf(date(2026, 6, 1), 30), StageOptions()).select(names).rows() == [(None, 0)]
 
 
 def test_habits_are_counted_in_the_shops_zone() -> None:
