@@ -21,7 +21,7 @@ import polars as pl
 from features.condensed import Points, Whole, condensed
 from features.likelihood import Floats, Likelihood, maximise
 from features.purchases_ahead import purchases_if_alive
-from features.runs import Runs
+from features.runs import Runs, day_number
 
 Model = Literal["mbg", "bg"]
 
@@ -84,7 +84,7 @@ def summarise(days: Runs, as_of: date) -> pl.DataFrame:
     """
     on = days.rows["ordered_on"].to_physical().to_numpy()
     first, last = (on[rows].astype(np.int64) for rows in (days.starts, days.ends - 1))
-    today = (as_of - date(1970, 1, 1)).days
+    today = day_number(as_of)
     return pl.DataFrame({REPEATS: days.lengths - 1, SPAN_DAYS: last - first, AGE_DAYS: today - first})
 
 

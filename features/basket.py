@@ -13,7 +13,7 @@ import polars as pl
 
 from features.asof import AsOf
 from features.frequency import contrast
-from features.goods import Codes, Flags, Goods, Known, Pairs, Places, changes, places_of
+from features.goods import Codes, Flags, Goods, KnownPairs, Pairs, Places, changes, places_of
 from features.habits import entropy, x_log_x
 
 RECENT_DAYS = 90
@@ -77,11 +77,11 @@ def baskets(goods: Goods, customers: pl.Series, as_of: AsOf) -> Baskets:
     wanted, found = customers.to_numpy(), []
     shelf = paid = None
     if goods.customers is not None:
-        found.append(_full_price(Known.of(goods.customers, as_of), wanted))
+        found.append(_full_price(KnownPairs.of(goods.customers, as_of), wanted))
     if goods.products is not None:
-        found.append(_products(goods, Known.of(goods.products, as_of), as_of, wanted))
+        found.append(_products(goods, KnownPairs.of(goods.products, as_of), as_of, wanted))
     if goods.categories is not None:
-        known = Known.of(goods.categories, as_of)
+        known = KnownPairs.of(goods.categories, as_of)
         found.append(_categories(goods, known, as_of, wanted))
         if "units" in goods.categories.running:
             shelf, paid = _priced(known, goods.category_names, wanted)
@@ -144,7 +144,7 @@ def narrowing() -> pl.Expr:
     return (spend - breadth).alias(f"narrowing_{RECENT_DAYS}d")
 
 
-def _full_price(known: Known, wanted: Codes) -> pl.DataFrame:
+def _full_price(known: KnownPairs, wanted: Codes) -> pl.DataFrame:
     """What part of the spend went to lines without a discount."""
     sums = pl.DataFrame({name: known.total(name) for name in ("amount", "full")})
     amount = pl.col("amount")
@@ -152,7 +152,7 @@ def _full_price(known: Known, wanted: Codes) -> pl.DataFrame:
     return _aligned(shares, known.pairs, known.lines > 0, wanted)
 
 
-def _products(goods: Goods, known: Known, as_of: AsOf, wanted: Codes) -> pl.DataFrame:
+def _products(goods: Goods, known: KnownPairs, as_of: AsOf, wanted: Codes) -> pl.DataFrame:
     """How many products, how varied, the favourite, and how many of the last ones were new."""
     counted = _counted(known, as_of, goods.label_names)
     lately = pl.col("now")
@@ -165,7 +165,7 @@ def _products(goods: Goods, known: Known, as_of: AsOf, wanted: Codes) -> pl.Data
     return _aligned(measured, known.pairs, counted["lines"].to_numpy() > 0, wanted)
 
 
-def _categories(goods: Goods, known: Known, as_of: AsOf, wanted: Codes) -> pl.DataFrame:
+def _categories(goods: Goods, known: KnownPairs, as_of: AsOf, wanted: Codes) -> pl.DataFrame:
     """How many categories, how varied, the favourite, and the first one."""
     counted = _counted(known, as_of, goods.category_names)
     measured = counted.select(
@@ -177,7 +177,7 @@ def _categories(goods: Goods, known: Known, as_of: AsOf, wanted: Codes) -> pl.Da
     return aligned.with_columns(first_category=goods.category_names.gather(first))
 
 
-def _counted(known: Known, as_of: AsOf, names: pl.Series) -> pl.DataFrame:
+def _counted(known: KnownPairs, as_of: AsOf, names: pl.Series) -> pl.DataFrame:
     """One row per owner: what was bought how often; whatever it is where nothing is known."""
     on, n = pl.col("ordered_on"), known.lines
     history, now = as_of.history(on), as_of.last_days(on, RECENT_DAYS)
@@ -211,7 +211,7 @@ def _breadth(one: str, window: str) -> list[pl.Expr]:
     ]
 
 
-def _logs(known: Known) -> Places:
+def _logs(known: KnownPairs) -> Places:
     """Sum of n log n over each owner's pairs. It is nothing for one line, and looked up for the rest."""
     several = np.flatnonzero(known.lines > 1)
     n = known.lines.take(several)
@@ -223,7 +223,7 @@ def _logs(known: Known) -> Places:
     return logs
 
 
-def _called(known: Known, places: Places) -> pl.Series:
+def _called(known: KnownPairs, places: Places) -> pl.Series:
     """The code of each of these pairs, or the greatest label on its lines, where lines have labels."""
     labels = known.pairs.labels
     if labels is None:
@@ -234,7 +234,7 @@ def _called(known: Known, places: Places) -> pl.Series:
     return pl.Series(np.maximum.reduceat(np.append(labels, np.uint32(0)), bounds)[::2])
 
 
-def _priced(known: Known, names: pl.Series, wanted: Codes) -> tuple[pl.DataFrame, Paid]:
+def _priced(known: KnownPairs, names: pl.Series, wanted: Codes) -> tuple[pl.DataFrame, Paid]:
     """What everyone paid for how much of each category, and what the wanted ones did."""
     pairs, priced, units = known.pairs, known.total("priced"), known.total("units")
     counted = pl.DataFrame({"code": pairs.codes, "priced": priced, "units": units}).filter(

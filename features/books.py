@@ -93,8 +93,6 @@ class Books:
 
     def only(self, kept: npt.NDArray[np.bool_]) -> "Books":
         """The books of the kept customers, their numbers unchanged: the others have no rows."""
-        if kept.all():
-            return self
         rows = {name: _only(getattr(self, name), kept) for name in ("orders", "margins", "returned")}
         held = {name: getattr(self, name) for name in _SMALL}
         small = {name: _only(frame, kept) for name, frame in held.items() if frame is not None}

@@ -9,7 +9,7 @@ import polars as pl
 
 from features.asof import AsOf
 from features.known import WINDOWS, Known
-from features.runs import Runs
+from features.runs import Runs, named
 
 # Both the window and the doubled window are in WINDOWS.
 TREND_WINDOWS: tuple[int, ...] = (30, 90)
@@ -109,11 +109,6 @@ def margin_share() -> pl.Expr:
     """Net margin as a share of what was paid, over the lifetime."""
     paid = pl.col("net_amount").cast(pl.Float64)
     return pl.when(paid > 0).then(pl.col("margin") / paid).alias("margin_share")
-
-
-def named(name: str, days: int | None) -> str:
-    """Name of a windowed column; None is the lifetime."""
-    return name if days is None else f"{name}_{days}d"
 
 
 def _days_until(as_of: AsOf, column: str) -> pl.Expr:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import polars as pl
 
 from features.asof import AsOf
-from features.frequency import named, trend
+from features.frequency import counts, totals, trend
 from features.known import WINDOWS, Known
 from features.orders import as_known
 from features.runs import CUSTOMER, Runs
@@ -27,9 +27,7 @@ def returns(known: Known) -> pl.DataFrame:
     as_of = known.as_of
     rows = known.books.returned.filter(as_of.history(pl.col("ordered_on")))
     runs = known.runs(rows).with_windows(as_of, "ordered_on", WINDOWS)
-    every = (None, *WINDOWS)
-    lines = pl.DataFrame({named("return_lines", days): runs.count(days).cast(pl.Int32) for days in every})
-    return pl.concat([lines, runs.over(every, "returned_amount")], how="horizontal")
+    return pl.concat([counts("return_lines", runs), totals(runs, "returned_amount")], how="horizontal")
 
 
 def return_rates() -> list[pl.Expr]:

@@ -93,7 +93,7 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownPairs:
     """What was known of pairs at some day.
 
     Attributes:
@@ -294,7 +294,7 @@ def _first_categories(lines: pl.DataFrame, category: _Coded | None, categories: 
     at_first = pl.Series(days == np.repeat(days.take(starts), np.diff(starts, append=len(days))))
     sold = lines.select("customer", "ordered_on", amount="net_amount", code=category.codes).filter(at_first)
     pairs = Pairs.of(sold, "amount")
-    bought = Known(pairs, pairs.bounds[:-1], np.diff(pairs.bounds))
+    bought = KnownPairs(pairs, pairs.bounds[:-1], np.diff(pairs.bounds))
     codes = pl.Series(pairs.codes.take(bought.foremost(bought.total("amount"))))
     return codes.gather(places_of(categories.owners, pairs.owners))
 

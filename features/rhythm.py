@@ -8,7 +8,6 @@ are left out. Sums are of integers, or of floats in the order of the customer's 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Self
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from features.asof import AsOf
-from features.runs import CUSTOMER, Places, Runs
+from features.runs import CUSTOMER, Places, Runs, day_number
 
 Days = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
@@ -27,7 +26,6 @@ MAX_REGULARITY = 50.0
 _ON = pl.col("ordered_on")
 _GAPS, _LAST_GAP = pl.col("gaps"), pl.col("last_gap_days")
 _GAP_BITS = 32
-_EPOCH = date(1970, 1, 1)
 
 
 def order_days(purchases: Runs) -> pl.DataFrame:
@@ -162,7 +160,7 @@ def _facts(days: Runs, as_of: AsOf, quantiles: Iterable[float], window_days: int
     """What the features are made of; of a customer without a gap, gaps are 0 here."""
     on = days.rows["ordered_on"].to_physical().to_numpy()
     gap, earlier = (days.rows[name].fill_null(0).to_numpy() for name in ("gap_days", "previous_gap_days"))
-    age = (as_of.day - _EPOCH).days - on
+    age = day_number(as_of.day) - on
     ranked, last = _Ranked.of(days, gap), days.ends - 1
     return pl.DataFrame(
         {

@@ -22,6 +22,16 @@ CUSTOMER = "customer"
 _EPOCH = date(1970, 1, 1)
 
 
+def named(name: str, days: int | None) -> str:
+    """Name of a windowed column; None is the lifetime."""
+    return name if days is None else f"{name}_{days}d"
+
+
+def day_number(day: date) -> int:
+    """A day as Polars and NumPy hold it: days since 1970."""
+    return (day - _EPOCH).days
+
+
 @dataclass(frozen=True, slots=True)
 class Runs:
     """Rows in runs of equal keys.
@@ -75,7 +85,7 @@ class Runs:
         """
         if self.rows.is_empty():
             return [self.starts for _ in days]
-        wanted = np.array([(day - _EPOCH).days for day in days], dtype=np.int64)
+        wanted = np.array([day_number(day) for day in days], dtype=np.int64)
         marks = np.unique(wanted)
         when = self.rows[on].to_physical().to_numpy()
         first, last = int(when.min()), int(when.max())
@@ -135,8 +145,7 @@ class Runs:
             np.cumsum(series.cast(pl.Int64).fill_null(0).to_numpy(), out=sums[1:])
             upto = sums.take(self.ends)
             for days, start in starts.items():
-                name = series.name if days is None else f"{series.name}_{days}d"
-                columns[name] = upto - sums.take(start)
+                columns[named(series.name, days)] = upto - sums.take(start)
         return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Int64))
 
     def least(self, *exprs: pl.Expr | str) -> pl.DataFrame:

@@ -80,14 +80,14 @@ def started(engine: Engine, history: History, plan: Plan) -> tuple[list[partial[
 def prepare(part: Part, plan: Plan) -> Prepared:
     """Read a part, count its baskets and its customers at each snapshot, and keep what features need."""
     books, goods = Books.open_with_goods(part, plan.columns)
-    kept = pl.Series([True]) if plan.share >= 1 else books.people.select(drawn(plan.share)).to_series()
+    kept = None if plan.share >= 1 else books.people.select(drawn(plan.share)).to_series()
     baskets, counts = {}, {}
     for day in plan.days:
         known = Known.of(books, day)
         found = basket.baskets(goods, known.customers, day)
         counts[day] = census.count(known, found)
-        baskets[day] = found if plan.share >= 1 else found.only(kept.gather(known.customers))
-    return Prepared(books.only(kept.to_numpy()), baskets, counts)
+        baskets[day] = found if kept is None else found.only(kept.gather(known.customers))
+    return Prepared(books if kept is None else books.only(kept.to_numpy()), baskets, counts)
 
 
 def finish(

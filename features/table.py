@@ -5,6 +5,7 @@ absent, not zero. Nothing after a snapshot's day is seen, because every family t
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -59,8 +60,7 @@ def training_table(  # noqa: PLR0917 - what it is made of, in order
         engine: where parts are worked on; default threads of this machine.
     """
     outcome = partial(_outcome, until=until, months=range(1, months + 1))
-    with Threads() as threads:
-        chosen = engine or threads
+    with _here_or(engine) as chosen:
         plan = Plan.of(history, snapshots, stages, _share(chosen, history, snapshots, max_rows))
         days, prepared = started(chosen, history, plan)
         made = [one for day in days for one in chosen.map(partial(day, outcome=outcome), prepared)]
@@ -96,8 +96,8 @@ def sampled(
 ) -> pl.DataFrame:
     """About so many rows of `training_parts`, brought here: the sample that `training_table` draws."""
     share = _share(engine, history, snapshots, max_rows)
-    drawn: list[pl.DataFrame] = engine.gather(engine.map(partial(_sample, share=share), parts))
-    return pl.concat(drawn, how="diagonal")
+    sample: list[pl.DataFrame] = engine.gather(engine.map(partial(_sample, share=share), parts))
+    return pl.concat(sample, how="diagonal")
 
 
 def feature_table(
@@ -114,8 +114,7 @@ def feature_table(
     Returns:
         as_of, customer_id, features and `FACTS`; sorted by part and customer_id. Money is in minor units.
     """
-    with Threads() as threads:
-        chosen = engine or threads
+    with _here_or(engine) as chosen:
         [day], prepared = started(chosen, history, Plan.of(history, [as_of], stages))
         tables: list[pl.DataFrame] = chosen.gather(chosen.map(day, prepared))
     return pl.concat(tables)
@@ -126,7 +125,7 @@ def each_part(
     as_of: AsOf,
     stages: StageOptions,
     engine: Engine,
-    sink: Callable[[int, pl.DataFrame], T],
+    sink: Sink[T],
 ) -> list[T]:
     """Features of one day, part by part, where the parts are: no more than a few are in memory at a time.
 
@@ -146,11 +145,16 @@ def each_part(
     return engine.gather(engine.map(partial(_sunk, day=day, sink=sink), range(len(prepared)), prepared))
 
 
+def _here_or(engine: Engine | None) -> AbstractContextManager[Engine]:
+    """The engine given, which stays open, or threads of this machine."""
+    return Threads() if engine is None else nullcontext(engine)
+
+
 def _sunk(
     number: int,
     prepared: Prepared,
     day: Callable[[Prepared], pl.DataFrame],
-    sink: Callable[[int, pl.DataFrame], T],
+    sink: Sink[T],
 ) -> T:
     return sink(number, day(prepared))
 
