@@ -37,6 +37,7 @@ from models.options import (
     ListOptions,
     MlflowOptions,
     OfferOptions,
+    SearchOptions,
     TrainOptions,
     ValueOptions,
     XgbOptions,
@@ -104,6 +105,7 @@ class Settings(Options):
     stages: StageOptions = Field(default_factory=StageOptions)
     train: TrainOptions = Field(default_factory=TrainOptions)
     xgb: XgbOptions = Field(default_factory=XgbOptions)
+    search: SearchOptions = Field(default_factory=SearchOptions)
     value: ValueOptions = Field(default_factory=ValueOptions)
     effect: EffectOptions = Field(default_factory=EffectOptions)
     contact: ContactOptions = Field(default_factory=ContactOptions)

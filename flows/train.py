@@ -54,7 +54,7 @@ from models.tracking import (
 
 _SAMPLE_ROWS = 1000
 _QUESTION = "label.question"
-_SECTIONS = ("churn", "stages", "train", "xgb", "value")
+_SECTIONS = ("churn", "stages", "train", "xgb", "search", "value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,8 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
         with step(f"Building features of {len(days)} past days"):
             rows, regrow = _rows(settings, history, days, as_of, engine)
         with step(f"Training on {rows.height:,} rows"):
-            trained = training.train(rows, as_of, _recipe(settings), regrow)
+            journal = places.runs / f"search/{key}.journal"
+            trained = training.train(rows, as_of, _recipe(settings), regrow, journal)
     with step("Recording the training in MLflow"), tempfile.TemporaryDirectory() as folder:
         trained.bundle.save(Path(folder))
         sample = rows.tail(_SAMPLE_ROWS)
@@ -245,7 +246,7 @@ def _recipe(settings: Settings) -> Recipe:
         contact_cost=settings.contact.cost[offer.channel] * in_minor,
         minor_units=in_minor,
     )
-    return Recipe(settings.xgb, settings.train, settings.value, settings.seed, response)
+    return Recipe(settings.xgb, settings.train, settings.value, settings.seed, response, settings.search)
 
 
 def _record(

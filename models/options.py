@@ -55,6 +55,17 @@ class TrainOptions(Options):
     )
 
 
+class SearchOptions(Options):
+    """Search for the parameters of the trees; off unless there are trials."""
+
+    trials: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="sets of parameters to try at each training; 0 does not search",
+    )
+
+
 class ValueOptions(Options):
     """What winning a purchase is worth."""
 
