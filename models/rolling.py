@@ -12,8 +12,8 @@ import polars as pl
 
 from features.asof import AsOf
 from models.boosting import importance
-from models.churn import are_too_few, past_rows
 from models.fitting import Recipe, fit_margin_of_return, fit_p0
+from models.lesson import are_too_few, past_rows
 from models.matrix import FeatureContract, to_matrix
 
 

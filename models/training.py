@@ -18,9 +18,10 @@ from features.errors import DataRefused
 from models.boosting import importance
 from models.bundle import Bundle
 from models.calibration import logit
-from models.churn import Regrow, learnable, refuse_too_few
+from models.churn import Regrow
 from models.evaluate import evaluate
 from models.fitting import Fitted, Recipe, fit
+from models.lesson import learnable, refuse_too_few
 from models.metrics import deciles
 from models.rolling import judge_recipe, test_days
 from models.search import Searched, Trial, search
@@ -163,7 +164,8 @@ def _params(bundle: Bundle, fitted: Fitted, rows: pl.DataFrame) -> dict[str, str
         **rounds,
         **kinds,
         "churn.features": len(bundle.contract.names),
-        "reactivation.share": returning.share,
+        **{f"weight.{name}": count for name, count in returning.weights.items()},
+        **{f"weight_of_gone.{name}": count for name, count in returning.weights_of_gone.items()},
         "train.rows": len(rows),
         "train.days": rows["as_of"].n_unique(),
         "value.months_seen_if_returned": bundle.returned.months,
