@@ -14,6 +14,7 @@ import polars as pl
 from features.asof import AsOf
 from features.contracts import check
 from features.errors import DataRefused
+from models import baselines
 from models.boosting import importance
 from models.bundle import Bundle
 from models.calibration import logit
@@ -101,6 +102,7 @@ def train(training: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | 
     if judged is None:
         split, notes = "cv", [_NO_TEST]
         judged = _newest(rows.with_columns(p0=churn.out_of_fold))
+        judged = baselines.fitted(rows.clear(), judged, as_of.horizon_days, recipe.seed)
     metrics = evaluate(judged, recipe.response, split=split, seed=recipe.seed)
     drift = float(
         np.diff(logit(np.array([metrics[f"{split}.mean_{n}"] for n in ("observed", "predicted")])))[0]
@@ -149,7 +151,8 @@ def _judged(
     matrix = to_matrix(test, contract)
     p0 = _churn(past, contract, as_of, recipe).p0(matrix)
     window, _ = fit_window(past, contract, recipe.xgb, recipe.seed)
-    return test.with_columns(p0=p0, expected_margin=p0 * window.predict(matrix, test["stage"])[0])
+    test = test.with_columns(p0=p0, expected_margin=p0 * window.predict(matrix, test["stage"])[0])
+    return baselines.fitted(past, test, as_of.horizon_days, recipe.seed)
 
 
 def _churn(
