@@ -6,7 +6,7 @@ theirs, or theirs less ours for losses (Brier, log loss, ECE).
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import polars as pl
@@ -38,7 +38,8 @@ def compare(
     response: Response | None = None,
     *,
     ours: Scoring | None = None,
-    measures: Sequence[str] | None = None,
+    groups: Collection[str] | None = None,
+    measures: Collection[str] | None = None,
     draws: int = 200,
     seed: int = 0,
 ) -> pl.DataFrame:
@@ -49,6 +50,7 @@ def compare(
         theirs: the others by name, such as `models.scoring.other_scorings` finds.
         response: assumed response of the profit measures.
         ours: our scoring; default the model's own columns.
+        groups: which to look at; default `all`, each stage, `bought_90d` and `silent_90d`.
         measures: which to compare; default all that both define.
         draws: redraws behind an interval.
         seed: of the redraws.
@@ -60,11 +62,11 @@ def compare(
     """
     rows, terms = in_order(judged), Terms(response or Response(), wanted=measures)
     scorings = {_OURS: ours or model_scoring(rows), **theirs}
-    groups = {ALL: rows, **stages(rows), **recent_and_silent(rows)}
+    people = {ALL: rows, **stages(rows), **recent_and_silent(rows)}
     found = [
         {"against": name, "group": group, "measure": measure, "snapshot": day, **cell}
-        for group, members in groups.items()
-        if len(members)
+        for group, members in people.items()
+        if groups is None or group in groups
         for (name, measure, day), cell in _cells(members, scorings, terms, draws, seed).items()
         if measures is None or measure in measures
     ]
