@@ -19,6 +19,7 @@ from models.splits import complete_snapshots
 from tests.accuracy.cutoffs import HORIZON_DAYS, ROOT, Shop
 
 WORK = ROOT / ".accuracy"
+_EVERYBODY = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,10 @@ def judgement(settings: Settings, day: date) -> Judgement:
         raise DataRefused("The lake holds no purchases.")
     days = complete_snapshots(as_of, first, settings.train.snapshots)
     later = as_of.at(as_of.outcome_end)
+    outcome = inputs.history(settings, later)
     months, most = settings.value.horizon_months, settings.train.max_rows
     return Judgement(
         as_of,
         training_table(history, days, as_of, months, settings.stages, most),
-        training_table(inputs.history(settings, later), [as_of], later, months, settings.stages, most),
+        training_table(outcome, [as_of], later, months, settings.stages, _EVERYBODY),
     )
