@@ -150,3 +150,17 @@ def test_tables_of_tenths_are_told_for_each_snapshot_and_ranking():
     assert table.group_by("as_of", "ranked_by").agg(pl.col("rows").sum()).sort(
         "as_of", "ranked_by"
     ).rows() == [(day, by, 200) for day in DAYS for by in ("expected_margin", "p0")]
+
+
+def test_profit_is_that_of_the_list_which_the_scoring_would_write():
+    # Ten people: the likeliest churner is worth little, the second likeliest a lot; neither comes back.
+    p0 = [0.1, 0.2, *[0.9] * 8]
+    rows = judged(10, days=DAYS[:1]).with_columns(
+        pl.Series("p0", p0),
+        pl.Series("margin_365d", [1000, 90_000, *[2000] * 8]),
+        pl.Series("returned", [False, False, *[True] * 8]),
+    )
+    rows = rows.with_columns(pl.col("p0").alias("rule.score"))
+    found = evaluate(rows, Response(accept_share=0.1, offer_cost=0, contact_cost=5, minor_units=100))
+    assert found["test.profit_at_10pct"] == pytest.approx((0.1 * 90_000 - 5) / 100)
+    assert found["test.rule.profit_at_10pct"] == pytest.approx((0.1 * 1000 - 5) / 100)

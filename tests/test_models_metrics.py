@@ -5,7 +5,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import metrics
@@ -68,6 +68,7 @@ def test_bins_keep_equal_predictions_together():
     assert table["rows"].tolist() == [9, 1]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_the_order_of_rows_does_not_matter(seed: int):
     event, score, weight = shop(seed, 60, levels=8)
@@ -77,6 +78,7 @@ def test_the_order_of_rows_does_not_matter(seed: int):
         assert (math.isnan(plain) and math.isnan(mixed)) or math.isclose(plain, mixed, abs_tol=1e-9)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_a_row_of_weight_two_is_two_rows(seed: int):
     event, score, _ = shop(seed, 40, levels=6)
@@ -126,6 +128,7 @@ def test_an_unknown_score_is_the_worst():
     assert metrics.auroc(np.array([0, 1]), np.array([-np.inf, 0.0])) == 1.0
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_ranking_measures_depend_on_the_order_alone(seed: int):
     event, score, weight = shop(seed, 60, levels=8)
@@ -213,6 +216,7 @@ def test_empc_of_nobody_worth_keeping_is_nothing():
     assert math.isnan(metrics.empc(churned[:0], score[:0]))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.floats(0.01, 100))
 def test_another_currency_scales_empc_with_its_costs(seed: int, rate: float):
     churned, score, _ = shop(seed, 80, levels=9)
