@@ -6,14 +6,16 @@ theirs, or theirs less ours for losses (Brier, log loss, ECE).
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import polars as pl
 
 from models.groups import recent_and_silent, stages
 from models.metrics import Array, Response, interval, redraw
-from models.scoring import LOSSES, Scoring, Terms, in_order, mean_of, model_scoring, on_snapshot
+from models.scoring import LOSSES, Scoring, Terms, in_order, model_scoring, on_snapshot
 
 ALL = "all"
 MEAN = "mean"
@@ -30,6 +32,32 @@ SCHEMA: Mapping[str, pl.DataType] = {
 }
 _OURS = ""
 _Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two figures, and ours less theirs under each redraw."""
+
+    ours: float
+    theirs: float
+    drawn: Array
+
+    @classmethod
+    def mean(cls, pairs: Sequence[Self]) -> Self:
+        """The mean over snapshots; a redraw counts those that it defines."""
+        drawn = np.array([one.drawn for one in pairs])
+        defined = np.isfinite(drawn)
+        total, count = np.where(defined, drawn, 0).sum(axis=0), defined.sum(axis=0)
+        mean = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+        ours, theirs = (float(np.mean([getattr(one, name) for one in pairs])) for name in ("ours", "theirs"))
+        return cls(ours, theirs, mean)
+
+    def told(self, measure: str) -> dict[str, float]:
+        """How much better ours is, with its interval."""
+        sign = -1.0 if measure in LOSSES else 1.0
+        low, high = interval(sign * self.drawn)
+        better = sign * (self.ours - self.theirs)
+        return {"ours": self.ours, "theirs": self.theirs, "difference": better, "low": low, "high": high}
 
 
 def compare(
@@ -56,7 +84,7 @@ def compare(
         seed: of the redraws.
 
     Returns:
-        One row per other, group, snapshot (its day, then `mean` over snapshots) and measure where defined:
+        One row per other, group, snapshot (its day, then `mean` over those that both define) and measure:
         against, group, measure, snapshot, ours, theirs, difference (how much better ours is), and its 95 %
         interval low, high.
     """
@@ -78,25 +106,28 @@ def compare(
 def _cells(
     rows: pl.DataFrame, scorings: Mapping[str, Scoring], terms: Terms, draws: int, seed: int
 ) -> dict[_Key, dict[str, float]]:
-    """The comparisons of one group by other, measure and snapshot."""
+    """The comparisons of one group by other, measure and snapshot; means are over those that both define."""
     weight = rows["weight"].to_numpy()
     together = _together(rows, scorings, terms)
     seen = together(weight)
     drawn = redraw(together, rows["customer_id"].to_numpy(), draws=draws, seed=seed, weight=weight)
-    cells = {}
+    cells: dict[_Key, dict[str, float]] = {}
+    pairs: dict[tuple[str, str], list[_Pair]] = {}
     for key, value in seen.items():
         name, measure, day = key
         mine = (_OURS, measure, day)
         if name == _OURS or mine not in seen or not math.isfinite(seen[mine] - value):
             continue
-        cells[key] = _cell(seen[mine], value, drawn[mine] - drawn[key], measure)
-    return cells
+        pair = _Pair(seen[mine], value, drawn[mine] - drawn[key])
+        pairs.setdefault((name, measure), []).append(pair)
+        cells[key] = pair.told(measure)
+    return cells | {(*key, MEAN): _Pair.mean(of).told(key[1]) for key, of in pairs.items()}
 
 
 def _together(
     rows: pl.DataFrame, scorings: Mapping[str, Scoring], terms: Terms
 ) -> Callable[[Array], dict[_Key, float]]:
-    """Every measure of every scoring on every snapshot, and over them, as a function of the rows' weights."""
+    """Every measure of every scoring on every snapshot, as a function of the rows' weights."""
     parts = rows.partition_by("as_of", maintain_order=True)
     days = [str(part["as_of"][0]) for part in parts]
     ends = np.cumsum([len(part) for part in parts])[:-1]
@@ -106,15 +137,8 @@ def _together(
         weights = np.split(weight, ends)
         found: dict[_Key, float] = {}
         for name, snapshots in each.items():
-            by_day = [one(w) for one, w in zip(snapshots, weights, strict=True)]
-            for day, values in zip([*days, MEAN], [*by_day, mean_of(by_day)], strict=True):
-                found |= {(name, measure, day): value for measure, value in values.items()}
+            for day, one, w in zip(days, snapshots, weights, strict=True):
+                found |= {(name, measure, day): value for measure, value in one(w).items()}
         return found
 
     return measures
-
-
-def _cell(ours: float, theirs: float, drawn: Array, measure: str) -> dict[str, float]:
-    sign = -1.0 if measure in LOSSES else 1.0
-    low, high = interval(sign * drawn)
-    return {"ours": ours, "theirs": theirs, "difference": sign * (ours - theirs), "low": low, "high": high}

@@ -102,7 +102,8 @@ def _figures(rows: pl.DataFrame, scoring: Scoring, terms: Terms, seed: int) -> d
     if scoring.p0 is None:
         return found
     each = rows.partition_by("as_of", maintain_order=True)
-    return found | mean_of([_levels(part, scoring.p0, seed) for part in each])
+    spoken = [part for part in each if not part[scoring.p0].is_null().all()]
+    return found | mean_of([_levels(part, scoring.p0, seed) for part in spoken])
 
 
 def _levels(rows: pl.DataFrame, p0: str, seed: int) -> dict[str, float]:

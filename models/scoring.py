@@ -111,11 +111,14 @@ def measured(rows: pl.DataFrame, scoring: Scoring, terms: Terms) -> Measures:
 
 def mean_of(found: list[Mapping[str, float]]) -> dict[str, float]:
     """Mean of each measure over the snapshots that define it."""
-    return {name: _mean([one[name] for one in found]) for name in (found[0] if found else ())}
+    names = dict.fromkeys(name for one in found for name in one)
+    return {name: _mean([one[name] for one in found if name in one]) for name in names}
 
 
 def on_snapshot(rows: pl.DataFrame, scoring: Scoring, terms: Terms) -> Measures:
-    """The measures on one snapshot, as a function of the rows' weights."""
+    """The measures on one snapshot, as a function of the rows' weights; none where it was not scored."""
+    if rows[scoring.score].is_null().all():
+        return lambda _: {}
     parts: list[Measures] = []
     if terms.want("auroc", "average_precision", "lift_at_"):
         parts.append(_order(rows, scoring, terms))

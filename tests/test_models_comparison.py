@@ -8,6 +8,7 @@ import pytest
 from test_models_evaluate import DAYS, judged
 
 from models.comparison import SCHEMA, compare
+from models.evaluate import evaluate
 from models.metrics import Response, auroc
 from models.scoring import Scoring, other_scorings
 
@@ -61,6 +62,23 @@ def test_a_measure_that_one_of_them_does_not_define_is_not_compared():
     rows = with_champion(judged(200), 0.5)
     found = compare(rows, {"champion": Scoring("champion.score")}, draws=5, groups=("all",))
     assert not {"brier", "gini", "value_at_10pct"} & set(found["measure"])
+
+
+def test_a_champion_that_spoke_on_some_days_is_compared_on_these():
+    rows = with_champion(judged(300), 0.5)
+    spoke = pl.col("as_of") > DAYS[0]
+    late = rows.with_columns(pl.when(spoke).then(pl.col("^champion.*$")))
+    few = {"groups": ("all",), "measures": ("auroc", "brier"), "draws": 20}
+    expected = compare(rows.filter(spoke), {"champion": CHAMPION}, **few)
+    found = compare(late, {"champion": CHAMPION}, **few)
+    points = ["snapshot", "measure", "ours", "theirs", "difference"]
+    assert found.select(points).rows() == expected.select(points).rows()
+    assert (
+        evaluate(late, Response())["test.champion.auroc"]
+        == expected.row(
+            by_predicate=(pl.col("snapshot") == "mean") & (pl.col("measure") == "auroc"), named=True
+        )["theirs"]
+    )
 
 
 def world(seed: int) -> pl.DataFrame:
