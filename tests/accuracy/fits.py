@@ -6,8 +6,8 @@ from features.table import FACTS
 from flows.settings import Settings
 from flows.train import _recipe
 from models import baselines, bundle
-from models.churn import learnable
 from models.fitting import fit
+from models.lesson import learnable
 from models.splits import customer_fold
 from tests.accuracy.tables import Judgement
 
