@@ -104,19 +104,19 @@ def _interval(rows: pl.DataFrame, seed: int) -> dict[str, float]:
 def _believed_profit(rows: pl.DataFrame, response: Response) -> Array:
     if YEAR_MARGIN not in rows.columns:
         return 1 - rows["p0"].to_numpy()
-    return _gain(1 - rows["p0"].to_numpy(), _year_margin(rows), response)
+    return expected_gain(1 - rows["p0"].to_numpy(), _year_margin(rows), response)
 
 
 def _profit(rows: pl.DataFrame, score: Array, response: Response) -> dict[str, float]:
     """Mean assumed profit per contact among the top tenth, units of the reporting currency."""
     if YEAR_MARGIN not in rows.columns:
         return {}
-    gain = _gain((~rows["returned"]).cast(pl.Float64).to_numpy(), _year_margin(rows), response)
+    gain = expected_gain((~rows["returned"]).cast(pl.Float64).to_numpy(), _year_margin(rows), response)
     mean = metrics.mean_at(gain, score, _TOP, rows["weight"].to_numpy())
     return {"profit_at_10pct": mean / response.minor_units}
 
 
-def _gain(churned: Array, worth: Array, response: Response) -> Array:
+def expected_gain(churned: Array, worth: Array, response: Response) -> Array:
     """`y * gamma * (V - d) - (1 - y) * d - f`, with y 1 for a churner."""
     won = churned * response.accept_share * (worth - response.offer_cost)
     return np.asarray(won - (1 - churned) * response.offer_cost - response.contact_cost, float)

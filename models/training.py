@@ -18,7 +18,7 @@ from models.boosting import importance
 from models.bundle import Bundle
 from models.calibration import logit
 from models.churn import ChurnFit, Regrow, fit_churn, learnable, past_rows, refuse_too_few
-from models.evaluate import Response, evaluate
+from models.evaluate import YEAR_MARGIN, Response, evaluate
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import deciles
 from models.options import TrainOptions, ValueOptions, XgbOptions
@@ -38,7 +38,16 @@ _NO_TEST = (
     "The history is too short for a test in time: the figures are cross-validated over customers on the "
     "newest complete day, which is kinder."
 )
-_SHOWN = ("as_of", "customer_id", "stage", "days_since_last_purchase", "returned", "window_margin", "weight")
+_SHOWN = (
+    "as_of",
+    "customer_id",
+    "stage",
+    "days_since_last_purchase",
+    YEAR_MARGIN,
+    "returned",
+    "window_margin",
+    "weight",
+)
 
 
 @dataclass(frozen=True, slots=True)
