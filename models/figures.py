@@ -13,7 +13,7 @@ Cells = tuple[Sequence[str], Sequence[Sequence[str]]]
 Groups = Mapping[str, Mapping[str, float]]
 
 _MODEL = ""
-_SPLITS = ("test", "cv")
+_SPLITS = ("test", "cv")  # a test in time is more honest
 # What people call the baselines; any that was measured is shown.
 BASELINES: Mapping[str, str] = {
     "recency": "recency rule",
@@ -100,12 +100,14 @@ def segments(metrics: Mapping[str, float]) -> Cells:
 
 
 def grouped(metrics: Mapping[str, float]) -> Groups:
-    """Group: its measures; the model's own have no name. Splits other than a test's are left out."""
+    """Group: its measures; the model's own have no name. Of several splits the most honest one is told."""
+    parted = [(name.partition("."), value) for name, value in metrics.items()]
+    there = {split for (split, _, _), _ in parted}
+    told = next((split for split in _SPLITS if split in there), None)
     found: dict[str, dict[str, float]] = {}
-    for name, value in metrics.items():
-        split, _, rest = name.partition(".")
+    for (split, _, rest), value in parted:
         group, _, measure = rest.rpartition(".")
-        if split in _SPLITS:
+        if split == told:
             found.setdefault(group, {})[measure] = value
     return found
 

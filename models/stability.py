@@ -11,6 +11,15 @@ import polars as pl
 
 from models.metrics import Array
 
+_COLUMNS = {
+    "feature": pl.String,
+    "mean_share": pl.Float64,
+    "spread": pl.Float64,
+    "lowest": pl.Float64,
+    "highest": pl.Float64,
+    "used_in": pl.Int64,
+}
+
 
 def stability(shares: pl.DataFrame) -> pl.DataFrame:
     """How much each feature brings on average, and how far that moves.
@@ -22,18 +31,12 @@ def stability(shares: pl.DataFrame) -> pl.DataFrame:
         feature, mean_share, spread (standard deviation over snapshots), lowest, highest, used_in (number of
         snapshots whose fit uses it); greatest mean first.
     """
+    if shares.is_empty():
+        return pl.DataFrame(schema=_COLUMNS)
     wide, table = _table(shares)
-    found = pl.DataFrame(
-        {
-            "feature": wide["feature"],
-            "mean_share": table.mean(axis=1),
-            "spread": table.std(axis=1),
-            "lowest": table.min(axis=1, initial=np.inf) if table.size else table.sum(axis=1),
-            "highest": table.max(axis=1, initial=-np.inf) if table.size else table.sum(axis=1),
-            "used_in": (table > 0).sum(axis=1),
-        }
-    )
-    return found.sort(["mean_share", "feature"], descending=[True, False])
+    numbers = (table.mean(1), table.std(1), table.min(1), table.max(1), (table > 0).sum(1))
+    found = dict(zip(_COLUMNS, (wide["feature"], *numbers), strict=True))
+    return pl.DataFrame(found, schema=_COLUMNS).sort(["mean_share", "feature"], descending=[True, False])
 
 
 def agreement(shares: pl.DataFrame) -> float | None:

@@ -168,7 +168,7 @@ def _read(contract: FeatureContract) -> tuple[str, ...]:
 
 def _typed(frame: pl.DataFrame, contract: FeatureContract) -> pl.DataFrame:
     """A column without any value has no type of its own; it takes that of its feature."""
-    empty = {name for name, dtype in frame.schema.items() if dtype == pl.Null}
+    empty = {one.name for one in frame if one.null_count() == len(frame)}
     numbers = [pl.col(name).cast(pl.Float64) for name in contract.numbers if name in empty]
     words = [pl.col(name).cast(pl.String) for name in contract.categories if name in empty]
     return frame.with_columns(*numbers, *words)
