@@ -4,7 +4,7 @@ Pictures and tables are about groups of people; no row of a person gets into any
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,7 +15,9 @@ from models.card import Subject, card_of, html, markdown
 from models.evaluate import YEAR_MARGIN, Response, expected_gain
 from models.matrix import FeatureContract
 from models.plots import calibration_png, gain_png, profit_png, stability_png, strata_png
+from models.search import Trial
 from models.stability import agreement, stability
+from models.tracking import Facts, NestedRun
 from models.training import Trained
 
 CALIBRATION, BY_STAGE = "report/calibration.png", "report/calibration_by_stage.png"
@@ -84,7 +86,15 @@ def findings_of(
         docs=docs,
         model=trained.bundle.digest,
     )
-    return Findings(trained.test, trained.deciles, trained.importance, contract, response, subject)
+    return Findings(
+        trained.judged,
+        trained.deciles,
+        trained.importance,
+        contract,
+        response,
+        subject,
+        trained.stability,
+    )
 
 
 def files_of(findings: Findings) -> dict[str, bytes]:
@@ -98,6 +108,21 @@ def files_of(findings: Findings) -> dict[str, bytes]:
         **findings.more,
     }
     return {**made, **_card(findings, made)}
+
+
+def trial_runs(trials: Sequence[Trial]) -> tuple[NestedRun, ...]:
+    """The trials of a search as nested runs; one that was given up has no loss of its own."""
+    return tuple(
+        NestedRun(
+            f"trial {trial.number}",
+            Facts(
+                {f"xgb.{name}": value for name, value in trial.params.items()},
+                {"search.log_loss": trial.loss},
+                {"search.log_loss_so_far": trial.losses},
+            ),
+        )
+        for trial in trials
+    )
 
 
 def _rankings(findings: Findings) -> dict[str, bytes]:

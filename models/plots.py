@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -142,6 +143,35 @@ def profit_png(profit: Floats, scores: Mapping[str, Floats], cut: float, *, unit
     axes.set_title("Profit under the assumed response", loc="left")
     axes.legend(loc="best", frameon=True, edgecolor="none", framealpha=0.85, fontsize=9)
     axes.xaxis.set_major_formatter(_percent())
+    _tidy(axes)
+    return _png(figure)
+
+
+def horizon_png(curve: pl.DataFrame, horizon_days: int) -> bytes:
+    """The label-error curve: what each candidate for the horizon gets wrong, and which one is in use.
+
+    Args:
+        curve: `horizon_days`, `type_1`, `type_2`, `loss`, see `models.horizon.error_curve`.
+        horizon_days: the horizon in use.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.6), layout="constrained")
+    axes = figure.subplots()
+    days = curve["horizon_days"].to_numpy()
+    names = {
+        "type_1": "type I: called churned, came back",
+        "type_2": "type II: called active, never came back",
+        "loss": "weighted sum",
+    }
+    for place, (column, label) in enumerate(names.items()):
+        errors = curve[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        axes.plot(days, errors, color=_COLOURS[place], marker="o", markersize=4, label=label)
+    axes.axvline(horizon_days, color=_GREY, linestyle="--", linewidth=1, label=f"in use: {horizon_days} days")
+    axes.set(ylim=(0, 1), xlabel="horizon, days", ylabel="share of customers")
+    axes.set_title("What each horizon gets wrong", loc="left")
+    axes.yaxis.set_major_formatter(_percent())
+    axes.legend(loc="upper right", frameon=True, edgecolor="none", framealpha=0.85)
     _tidy(axes)
     return _png(figure)
 

@@ -13,6 +13,7 @@ from models import dossier
 from models.card import Card, Section, Subject, Table, card_of, html, markdown
 from models.evaluate import Response
 from models.figures import calibration, figures, grouped, segments
+from models.search import Trial
 
 ABOUT = {
     "as_of": "2024-06-30",
@@ -68,6 +69,8 @@ def test_a_training_leaves_these_files():
         "report/deciles.csv",
         "report/gain.png",
         "report/importance.csv",
+        "report/importance_stability.csv",
+        "report/importance_stability.png",
         "report/model_card.html",
         "report/model_card.md",
         "report/profit.png",
@@ -85,7 +88,7 @@ def test_the_same_training_leaves_the_same_bytes():
 
 
 def test_no_file_names_anybody():
-    assert MARK in trained().test["customer_id"][0]
+    assert MARK in trained().judged["customer_id"][0]
     assert [name for name, content in files().items() if MARK.encode() in content] == []
 
 
@@ -195,3 +198,13 @@ def test_baselines_stages_and_segments_are_told_apart():
 @pytest.mark.parametrize("tell", [figures, calibration, segments])
 def test_without_figures_tables_are_empty(tell):
     assert list(tell({})[1]) == []
+
+
+def test_a_trial_becomes_a_nested_run():
+    tried = Trial(0, {"max_depth": 4}, 0.41, (0.4, 0.41)), Trial(1, {}, None, (0.6,))
+    kept, given_up = dossier.trial_runs(tried)
+    assert (kept.name, kept.kind) == ("trial 0", "trial")
+    assert kept.facts.params == {"xgb.max_depth": 4}
+    assert kept.facts.metrics == {"search.log_loss": 0.41}
+    assert kept.facts.curves == {"search.log_loss_so_far": (0.4, 0.41)}
+    assert given_up.facts.metrics == {"search.log_loss": None}

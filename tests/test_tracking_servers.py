@@ -111,7 +111,9 @@ def keeps_everything(store, record, cache):
         ("2024-05-01", "FINISHED"),
         ("2024-06-30", "FINISHED"),
     ]
-    assert [point.value for point in sorted(curve, key=lambda point: point.step)] == list(trained().curve)
+    assert [point.value for point in sorted(curve, key=lambda point: point.step)] == list(
+        trained().curves["churn"]
+    )
     assert Path(card).read_bytes() == record.files["report/model_card.md"]
 
 

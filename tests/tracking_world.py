@@ -13,8 +13,9 @@ from features.contracts import Stage
 from models import tracking
 from models.dossier import files_of, findings_of
 from models.evaluate import Response
+from models.fitting import Recipe
 from models.options import TrainOptions, ValueOptions, XgbOptions
-from models.training import Recipe, Trained, train
+from models.training import Trained, train
 
 PEOPLE = 300
 # What no file, table or message of a store may hold.
@@ -74,7 +75,10 @@ def record_of(folder: Path, **others: Any) -> tracking.TrainingRecord:
         config={"timezone": "UTC", "mlflow": {"tracking_uri": None}},
         sample=rows().tail(100),
         bundle=folder / "bundle",
-        curves={"churn.log_loss": trained().curve, "reactivation.log_loss": (0.5, 0.4, float("nan"))},
+        curves={
+            "churn.log_loss": trained().curves["churn"],
+            "reactivation.log_loss": (0.5, 0.4, float("nan")),
+        },
         snapshots={
             date(2024, 5, 1): trained().metrics,
             date(2024, 4, 1): {"test.auroc": 0.7, "test.brier": None},
