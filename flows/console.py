@@ -39,7 +39,10 @@ _ROW_COLUMNS = {
     "offer_id": "offer",
     "reason_1": "why",
 }
-_NOT_JSON = ("rows",)
+# Made for people: rows hold personal data, tables say in words what other keys hold as figures.
+_NOT_JSON = ("rows", "tables")
+# Where nobody looks at a terminal, tables are as wide as this, so that one line stays one row.
+_PIPED_WIDTH = 200
 
 _live: "Progress | None" = None
 
@@ -97,12 +100,16 @@ def closing(console: "Console", summary: Mapping[str, Any]) -> None:
 
     Args:
         console: where to.
-        summary: what flows return: `sentences`, `checks`, `counts`, `metrics`, `paths`, `rows`, all optional.
+        summary: what flows return: `sentences`, `checks`, `tables`, `counts`, `metrics`, `rows`, `paths`, all
+            optional.
     """
     for sentence in summary.get("sentences", ()):
         console.print(str(sentence), markup=False, highlight=False)
     if summary.get("checks"):
         console.print(_checks(summary["checks"]))
+    for title, rows in summary.get("tables", {}).items():
+        width = None if console.is_terminal else _PIPED_WIDTH
+        console.print(_titled(title, rows), width=width, crop=False)
     figures = {**summary.get("counts", {}), **summary.get("metrics", {})}
     if figures:
         console.print(_pairs({_WORDS.get(k, k.replace("_", " ")): _plain(v) for k, v in figures.items()}))
@@ -150,6 +157,19 @@ def _checks(checks: Sequence[Mapping[str, str]]) -> "Table":
         if check["fix"]:
             found.append(f"\n{check['fix']}", style="italic")
         table.add_row(Text(check["level"], style=colours[check["level"]]), check["what"], found)
+    return table
+
+
+def _titled(title: str, rows: Sequence[Mapping[str, str]]) -> "Table":
+    """Rows that are words already, under their own names."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style="dim")
+    for name in rows[0] if rows else ():
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row.values()))
     return table
 
 
