@@ -107,9 +107,11 @@ def closing(console: "Console", summary: Mapping[str, Any]) -> None:
         console.print(str(sentence), markup=False, highlight=False)
     if summary.get("checks"):
         console.print(_checks(summary["checks"]))
-    for title, rows in summary.get("tables", {}).items():
-        width = None if console.is_terminal else _PIPED_WIDTH
-        console.print(_titled(title, rows), width=width, crop=False)
+    tables = summary.get("tables", {})
+    if tables and not console.is_terminal:
+        console.width = max(console.width, _PIPED_WIDTH)
+    for title, rows in tables.items():
+        console.print(_titled(title, rows))
     figures = {**summary.get("counts", {}), **summary.get("metrics", {})}
     if figures:
         console.print(_pairs({_WORDS.get(k, k.replace("_", " ")): _plain(v) for k, v in figures.items()}))

@@ -90,8 +90,9 @@ def _sentences(found: tuple[Training, ...]) -> list[str]:
         return ["There is no training yet. Train a model: winback train."]
     used = [one for one in found if CHAMPION in one.aliases]
     said = [f"{one.name.capitalize()} is in use. {_why(one)}".strip() for one in used]
-    if len(found) > 1:
-        said.append(f"What changed: winback runs diff {_short(found[1])} {_short(found[0])}")
+    newest = [one.version for one in found if one.version is not None][:2]
+    if len(newest) == 2:
+        said.append(f"What changed last: winback runs diff {newest[1]} {newest[0]}")
     return said
 
 
@@ -102,10 +103,6 @@ def _why(one: Training) -> str:
 
 def _why_not(title: str, found: Changes) -> str:
     return "not kept by one of the two" if title == "features" and found.added is None else "no difference"
-
-
-def _short(one: Training) -> str:
-    return one.version or one.run_id[:8]
 
 
 def _row(figures: Mapping[str, Any]) -> dict[str, str]:

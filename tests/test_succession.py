@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from registry_world import recorded
+from registry_world import copied, recorded
 
 from features.errors import ConfigError, WinbackError
 from models import tracking
@@ -29,26 +29,17 @@ WRITES = (
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Three models: 1 and then 2 were promoted by the rule, 3 was refused."""
-    folder = tmp_path_factory.mktemp("made")
-    store = opened(folder)
+    store = tracking.store_of(MlflowOptions(), tmp_path_factory.mktemp("made"))
     for number, verdict in enumerate((YES, YES, NO)):
         tracking.promote(store, recorded(store, number).version, verdict, NOON)
-    return folder
-
-
-def opened(folder: Path, made: Path | None = None) -> Store:
-    """A store of its own; with one that was made before, its database is copied, which is faster."""
-    folder.mkdir(exist_ok=True)
-    if made is not None:
-        shutil.copy(made / "mlflow.db", folder)
-    return tracking.store_of(MlflowOptions(), folder)
+    return store
 
 
 @pytest.fixture
-def store(made: Path, tmp_path: Path) -> Store:
-    return opened(tmp_path / "w", made)
+def store(made: Store, tmp_path: Path) -> Store:
+    return copied(made, tracking.store_of(MlflowOptions(), tmp_path))
 
 
 def aliases(store: Store) -> dict[str, str]:
@@ -170,12 +161,12 @@ ACTS = {
 
 @pytest.mark.parametrize("what", ACTS)
 def test_a_kill_leaves_the_old_champion_or_the_new_one_and_the_same_command_ends_the_same(
-    what: str, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    what: str, made: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     act, wanted, line = ACTS[what]
     steps = 0
     while True:
-        store = opened(tmp_path / str(steps), made)
+        store = copied(made, tracking.store_of(MlflowOptions(), tmp_path / str(steps)))
         if not killed_at(monkeypatch, steps, lambda store=store: act(store)):
             break
         assert aliases(store)["champion"] == "2", "the alias of the champion moves last"
