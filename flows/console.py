@@ -164,12 +164,15 @@ def _checks(checks: Sequence[Mapping[str, str]]) -> "Table":
 
 def _titled(title: str, rows: Sequence[Mapping[str, str]]) -> "Table":
     """Rows that are words already, under their own names."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="dim")
+    table = Table(title=title, title_justify="left", title_style="dim", box=SIMPLE_HEAD, pad_edge=False)
     for name in rows[0] if rows else ():
-        table.add_column(name, overflow="fold")
+        words = [word for text in (name, *(row[name] for row in rows)) for word in text.split()]
+        # A figure that is broken in two is read wrongly: cells break between words.
+        table.add_column(name, overflow="fold", min_width=max(map(len, words), default=1))
     for row in rows:
         table.add_row(*(Text(cell) for cell in row.values()))
     return table

@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from features.errors import ConfigError
 from flows import inputs
 from flows.artifacts import summarise
+from flows.horizon import resolved
 from flows.lock import hold
 from flows.settings import Settings, load
 from flows.train import refuse_other_question
@@ -27,7 +28,7 @@ def promote(config: str, version: str, reason: str, overrides: list[str] | None 
         reason: why; kept with the model.
         overrides: `key.path=value`.
     """
-    settings = load(config, overrides or [])
+    settings = resolved(load(config, overrides or []))
     why = one_line(reason)
     with hold(settings.root, "winback promote"):
         summary = put_in_use(settings, version, why)

@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from features.errors import ConfigError
 from flows import inputs
 from flows.artifacts import summarise
+from flows.horizon import resolved
 from flows.lock import hold
 from flows.promote import one_line, told
 from flows.settings import Settings, load
@@ -25,7 +26,7 @@ def rollback(config: str, reason: str, overrides: list[str] | None = None) -> di
         reason: why; kept with the model.
         overrides: `key.path=value`.
     """
-    settings = load(config, overrides or [])
+    settings = resolved(load(config, overrides or []))
     why = one_line(reason)
     with hold(settings.root, "winback rollback"):
         summary = go_back(settings, why)

@@ -20,6 +20,7 @@ from models.tracking import (
 )
 
 _BOUNDS = ("_low", "_high")
+_SHORT = 7  # digits by which people tell hashes apart
 
 
 def compared(settings: Settings, last: int) -> dict[str, Any]:
@@ -111,10 +112,9 @@ def _row(figures: Mapping[str, Any]) -> dict[str, str]:
     auroc = _with_interval(*(figures[name] for name in ("auroc", "auroc_low", "auroc_high")))
     return {
         "as_of": figures["as_of"] or "",
-        "model": figures["model_version"] or "",
-        "run": figures["run_id"][:8],
+        "model": figures["model_version"] or f"run {figures['run_id'][:_SHORT]}",
         "state": figures["state"],
-        "recipe": figures["recipe"] or "",
+        "recipe": (figures["recipe"] or "")[:_SHORT],
         "AUROC": f"{auroc} cv" if auroc and figures["split"] == "cv" else auroc,
         "best baseline": f"{best} {_figure(figures['best_baseline_auroc'])}" if best else "",
         "ECE": _figure(figures["ece"]),

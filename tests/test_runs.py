@@ -19,6 +19,7 @@ sources:
   transactions:
     path: orders.csv
     columns: {{customer_id: who, ordered_at: at, net_amount: paid}}
+churn: {{horizon_days: 90}}
 consent: {{basis: assumed}}
 """
 FIRST = {
@@ -106,10 +107,9 @@ def test_trainings_stand_side_by_side_newest_first_without_nested_runs(settings:
 
 def test_people_read_figures_with_their_intervals(settings: Settings):
     (rows,) = runs.compared(settings, 10)["tables"].values()
-    assert {**rows[2], "run": ""} == {
+    assert rows[2] == {
         "as_of": "2011-06-01",
         "model": "1",
-        "run": "",
         "state": "promoted, champion",
         "recipe": "beef",
         "AUROC": "0.8100 [0.8000, 0.8200]",
