@@ -43,6 +43,7 @@ _ROW_COLUMNS = {
 _NOT_JSON = ("rows", "tables")
 # Where nobody looks at a terminal, tables are as wide as this, so that one line stays one row.
 _PIPED_WIDTH = 200
+_GAP = 2  # between columns
 
 _live: "Progress | None" = None
 
@@ -111,7 +112,7 @@ def closing(console: "Console", summary: Mapping[str, Any]) -> None:
     if tables and not console.is_terminal:
         console.width = max(console.width, _PIPED_WIDTH)
     for title, rows in tables.items():
-        console.print(_titled(title, rows))
+        console.print(_titled(title, rows, console.width))
     figures = {**summary.get("counts", {}), **summary.get("metrics", {})}
     if figures:
         console.print(_pairs({_WORDS.get(k, k.replace("_", " ")): _plain(v) for k, v in figures.items()}))
@@ -162,17 +163,20 @@ def _checks(checks: Sequence[Mapping[str, str]]) -> "Table":
     return table
 
 
-def _titled(title: str, rows: Sequence[Mapping[str, str]]) -> "Table":
-    """Rows that are words already, under their own names."""
-    from rich.box import SIMPLE_HEAD
+def _titled(title: str, rows: Sequence[Mapping[str, str]], width: int) -> "Table":
+    """Rows that are words already, under their own names; cells break between words where there is room."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="dim", box=SIMPLE_HEAD, pad_edge=False)
-    for name in rows[0] if rows else ():
-        words = [word for text in (name, *(row[name] for row in rows)) for word in text.split()]
-        # A figure that is broken in two is read wrongly: cells break between words.
-        table.add_column(name, overflow="fold", min_width=max(map(len, words), default=1))
+    names = list(rows[0]) if rows else []
+    longest = {
+        name: max(len(word) for text in (name, "-", *(row[name] for row in rows)) for word in text.split())
+        for name in names
+    }
+    fits = sum(longest.values()) + _GAP * len(names) <= width
+    table = Table(title=title, title_justify="left", title_style="dim", box=None, padding=(0, _GAP, 0, 0))
+    for name in names:
+        table.add_column(name, overflow="fold", min_width=longest[name] if fits else None)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row.values()))
     return table

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from features.errors import ConfigError
+from features.wording import counted
 from flows import inputs
 from flows.settings import Settings
 from models.tracking import (
@@ -120,9 +121,12 @@ def _row(figures: Mapping[str, Any]) -> dict[str, str]:
         "ECE": _figure(figures["ece"]),
         "profit @10 %": _figure(figures["profit_at_10pct"]),
         "value @10 %": _figure(figures["value_at_10pct"]),
-        "rows": "" if figures["rows"] is None else f"{figures['rows']:,}",
-        "days": "" if figures["snapshots"] is None else f"{figures['snapshots']}",
+        "learned from": _learned_from(figures["rows"], figures["snapshots"]),
     }
+
+
+def _learned_from(rows: int | None, days: int | None) -> str:
+    return "" if rows is None or days is None else f"{counted(rows, 'row')}, {counted(days, 'day')}"
 
 
 def _important(name: str) -> bool:

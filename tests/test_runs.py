@@ -117,8 +117,7 @@ def test_people_read_figures_with_their_intervals(settings: Settings):
         "ECE": "0.0123",
         "profit @10 %": "-1.5000",
         "value @10 %": "0.3100",
-        "rows": "123,456",
-        "days": "12",
+        "learned from": "123,456 rows, 12 days",
     }
     assert rows[0]["AUROC"] == rows[0]["best baseline"] == ""
 
@@ -133,7 +132,7 @@ def test_figures_of_a_history_too_short_for_a_test_are_marked(blank: Store, tmp_
     found = runs.compared(settings, 10)
     (row,) = found["tables"]["trainings, newest first"]
     assert (row["AUROC"], row["best baseline"], row["ECE"]) == ("0.7000 cv", "recency 0.6000", "0.1000")
-    assert (row["state"], row["rows"]) == ("not judged", "")
+    assert (row["state"], row["learned from"]) == ("not judged", "")
     assert found["sentences"] == []
 
 
