@@ -123,3 +123,11 @@ def test_a_reason_says_something_and_not_everything(reason: str):
 
 def test_a_reason_is_kept_on_one_line():
     assert one_line(" too many\n people ") == "too many people"
+
+
+def test_what_happened_once_is_not_shown_as_what_is(settings: Settings):
+    go_back.fn(settings, "too many people")
+    put_in_use.fn(settings, "2", "it was the feed, not the model")
+    store = inputs.store(settings)
+    states = [tracking.training(store, version).state for version in ("1", "2")]
+    assert states == ["promoted, withdrawn", "promoted, champion, by hand"]
