@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import mlflow
 import pytest
 from registry_world import copied, recorded
 
@@ -130,6 +129,8 @@ class Killed(BaseException):
 
 def killed_at(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], object]) -> bool:
     """Act, but die instead of the write number `step`; whether there were that many writes."""
+    import mlflow  # late: the tracking package silences it before its first import
+
     done = 0
 
     def counting(original: Callable[..., object]) -> Callable[..., object]:
