@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from features.errors import ConfigError
-from models.tracking.record import KEY, MODEL
+from models.tracking.record import KEY, MODEL, PARENT
 from models.tracking.registry import CHAMPION, OVERRIDE, VERDICT, WITHDRAWN
 from models.tracking.store import Store, connected, exists
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # What a model is measured against; the metrics of a baseline are `<split>.<baseline>.<measure>`.
 BASELINES = ("recency", "spend_365d", "rfm", "mbg_nbd", "xgb_rfm", "champion")
-_TRAININGS = f"tags.`{KEY}` LIKE '%' and tags.`mlflow.parentRunId` IS NULL"
+_TRAININGS = f"tags.`{KEY}` LIKE '%' and tags.`{PARENT}` IS NULL"
 _RUN_ID = re.compile(r"[0-9a-f]{4,32}")
 _SHOWN = 20
 _FIGURES = ("auroc", "auroc_low", "auroc_high", "ece", "profit_at_10pct", "value_at_10pct")
