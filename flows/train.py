@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,15 @@ from models.dossier import files_of, findings_of, trial_runs
 from models.evaluate import Response
 from models.fitness import refuse_unfit
 from models.fitting import Recipe
-from models.promotion import Scores, Verdict, judge
+from models.promotion import Comparison, Scores, Verdict, judge
 from models.splits import complete_snapshots
 from models.spread import Spread
 from models.tracking import (
+    AGAINST,
+    OVERRIDE,
+    REASON,
+    WITHDRAWN,
+    Champion,
     RegisteredModel,
     TrainingRecord,
     champion,
@@ -140,12 +145,7 @@ def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
     found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
     if found is None:
         return None
-    if not _answers(found.tags, settings):
-        raise ConfigError(
-            f"The model in use predicts a {found.tags[_QUESTION]}; the config asks for a "
-            f"{_question(settings)}. Set churn and value back, or train a model for it with this config "
-            "first (winback train)."
-        )
+    refuse_other_question("The model in use", found.tags, settings)
     known_until = date.fromisoformat(found.tags["data.as_of"])
     if known_until > as_of.day:
         raise DataRefused(
@@ -156,6 +156,24 @@ def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
     digest = load_bundle(found.bundle).digest
     told = said(dict(found.tags))
     return Model(digest, found.version, found.run_id, found.bundle, known_until, dict(found.metrics), told)
+
+
+def refuse_other_question(what: str, tags: Mapping[str, str], settings: Settings) -> None:
+    """Refuse a model that answers another question than the config asks.
+
+    Args:
+        what: how the message names the model.
+        tags: of its version.
+        settings: the config.
+
+    Raises:
+        ConfigError: naming both questions.
+    """
+    if not _answers(tags, settings):
+        raise ConfigError(
+            f"{what} predicts a {tags[_QUESTION]}; the config asks for a {_question(settings)}. Set churn "
+            "and value back, or train a model for it with this config first (winback train)."
+        )
 
 
 @task(name="train", cache_policy=NO_CACHE)
@@ -191,16 +209,36 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
 
 @task(name="promote or refuse", cache_policy=NO_CACHE)
 def consider(settings: Settings, made: RegisteredModel) -> Verdict:
-    """Put the new model beside the champion, and carry out the verdict."""
+    """Put the new model beside the champion, and carry out the verdict.
+
+    Everything is read from what MLflow recorded, so that it can be repeated after a kill.
+    """
     store = inputs.store(settings)
     present = champion(store, inputs.workspace(settings).runs / "models")
     if present is not None and present.version == made.version:
-        return Verdict(promote=True, reason=str(present.tags.get("promotion.reason", "It is the champion.")))
-    comparable = present is not None and _answers(present.tags, settings)
-    before = _scores(dict(present.metrics), dict(present.tags)) if present and comparable else None
-    verdict = judge(_scores(dict(made.metrics), dict(made.tags)), before, settings.train.promote_tolerance)
-    promote(store, made.version, verdict)
+        why = present.tags.get(OVERRIDE) or present.tags.get(REASON, "It is the champion.")
+        return Verdict(promote=True, reason=str(why))
+    if WITHDRAWN in made.tags:
+        return Verdict(promote=False, reason=f"A person took this model out of use: {made.tags[WITHDRAWN]}")
+    verdict = _verdict(settings, made, present)
+    promote(store, made.version, verdict, datetime.now(UTC))
     return verdict
+
+
+def _verdict(settings: Settings, made: RegisteredModel, present: Champion | None) -> Verdict:
+    own, tolerance = _scores(dict(made.metrics), dict(made.tags)), settings.train.promote_tolerance
+    if present is None or not _answers(present.tags, settings):
+        return judge(own, None, tolerance)
+    against = made.tags.get(AGAINST)
+    if against not in {None, present.version}:
+        return Verdict(
+            promote=False,
+            reason=f"It was compared with model {against}, but model {present.version} is in use since. "
+            "Train again to compare with that one: winback train --force.",
+        )
+    comparison = None if against is None else Comparison.from_metrics(made.metrics)
+    before = _scores(dict(present.metrics), dict(present.tags))
+    return judge(own, before, tolerance, comparison=comparison, by_hand=OVERRIDE in present.tags)
 
 
 def _rows(
