@@ -32,6 +32,7 @@ from models import training
 from models.bundle import load_bundle
 from models.churn import Regrow
 from models.evaluate import Response
+from models.fitting import Recipe
 from models.plots import calibration_png, gain_png
 from models.promotion import Scores, Verdict, judge
 from models.splits import complete_snapshots
@@ -226,7 +227,7 @@ def _answers(tags: Mapping[str, str], settings: Settings) -> bool:
     return tags.get(_QUESTION, _question(settings)) == _question(settings)
 
 
-def _recipe(settings: Settings) -> training.Recipe:
+def _recipe(settings: Settings) -> Recipe:
     """All settings of a training; the assumed response costs what the first offer costs."""
     offer, in_minor = settings.offers[0], units(settings.currency)
     response = Response(
@@ -234,7 +235,7 @@ def _recipe(settings: Settings) -> training.Recipe:
         contact_cost=settings.contact.cost[offer.channel] * in_minor,
         minor_units=in_minor,
     )
-    return training.Recipe(settings.xgb, settings.train, settings.value, settings.seed, response)
+    return Recipe(settings.xgb, settings.train, settings.value, settings.seed, response)
 
 
 def _record(
@@ -251,7 +252,7 @@ def _record(
     recipe = _digest(json.dumps({name: options[name] for name in _SECTIONS}, sort_keys=True), code_commit())
     contract = json.dumps(trained.bundle.contract.to_json(), sort_keys=True)
     params = {f"{name}.{k}": v for name in _SECTIONS for k, v in options[name].items()}
-    tested = trained.test["as_of"].max()
+    tested = trained.judged["as_of"].max()
     return TrainingRecord(
         as_of=as_of.day,
         horizon_days=as_of.horizon_days,
@@ -275,9 +276,9 @@ def _record(
 
 
 def _files(trained: training.Trained) -> dict[str, bytes]:
-    churned = ~trained.test["returned"].to_numpy()
-    probability = trained.test["churn_probability"].to_numpy()
-    silence = trained.test["days_since_last_purchase"].to_numpy().astype(np.float64)
+    churned = ~trained.judged["returned"].to_numpy()
+    probability = trained.judged["churn_probability"].to_numpy()
+    silence = trained.judged["days_since_last_purchase"].to_numpy().astype(np.float64)
     notes = "\n".join(f"- {note}" for note in trained.notes) or "- nothing to note"
     return {
         CALIBRATION: calibration_png(churned, probability),

@@ -37,7 +37,16 @@ class TrainOptions(Options):
     max_rows: int = Field(
         default=2_000_000, ge=1000, description="most rows to learn from; beyond, a fixed sample of customers"
     )
+    half_life_days: float | None = Field(
+        default=None, gt=0, description="age in days at which a snapshot counts half; null counts all alike"
+    )
     folds: int = Field(default=4, ge=2, le=20, description="customer folds of the cross-validation")
+    tests: int = Field(
+        default=3,
+        ge=1,
+        le=24,
+        description="newest complete snapshots that judge the recipe, each by its own fit",
+    )
     min_positives: int = Field(default=50, ge=1, description="returned customers a snapshot set needs")
     promote_tolerance: float = Field(
         default=0.005, ge=0, description="AUROC the same recipe on newer data may lose and still be promoted"
