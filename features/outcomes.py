@@ -21,12 +21,12 @@ def outcomes(
 
     Args:
         history: everything known at the end of `until`.
-        shares: past days, and which share of their customers is wanted, drawn by hash: the same ones each time.
+        shares: past days, and which share of their customers is wanted, drawn by hash.
         until: the day up to which history is known.
         engine: where parts are worked on.
 
     Returns:
-        For each day, sorted by customer: as_of, customer_id, and the columns of `features.labels` without months.
+        For each day, sorted by customer: as_of, customer_id and labels (`features.labels`), without months.
     """
     days = list(shares)
     work = partial(_part, columns=history.columns, shares=dict(shares), until=until)

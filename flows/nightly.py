@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows import inputs, night
+from flows import inputs, night, watch
 from flows.artifacts import summarise
 from flows.days import name_of_run
 from flows.ingest import take_in, tidy
@@ -35,7 +35,8 @@ def nightly(
         champion = champion_for(settings, day)
         features = night.build_features(settings, day)
         model = champion or first_model(settings, day)
-        predictions = night.score(settings, day, features, model)
-        summary = night.rank(settings, day, features, predictions, model, revision=revision)
+        scored = watch.scored(settings, day, features, model)
+        summary = night.rank(settings, day, features, scored.predictions, scored.model, revision=revision)
+        summary["notes"] += [*scored.sentences, *watch.record(settings)]
     store = inputs.store(settings).label
     return summarise("nightly", night.told(summary, arrived, settings.currency, store))

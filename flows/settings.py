@@ -44,8 +44,8 @@ from models.options import (
 )
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-# Where things lie does not change what they say, nor does watching them (a model that it has trained has a hash
-# of its own): these keys stay out of the config hash.
+# Where things lie does not change what they say, nor does watching them (a model that was trained because of
+# it has a hash of its own): these keys stay out of the config hash.
 _PLACES = ("workspace", "mlflow", "engine", "dask", "watch")
 _ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 

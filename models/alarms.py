@@ -1,4 +1,7 @@
-"""What has moved beyond its limit, and what the config wants done about it. A pure rule on figures."""
+"""What has moved beyond its limit, and what the config wants done about it. A pure rule on figures.
+
+Features that count our own contacts move because we contact people: they are shown, and never raise an alarm.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,10 +10,12 @@ from enum import StrEnum
 
 import polars as pl
 
+from features.catalogue import CATALOGUE
 from models.matured import Rate
 from models.options import Limit, WatchOptions
 
 _NAMED = 5
+_OURS = tuple(feature for feature in CATALOGUE if feature.source == "contacts")
 
 
 class Action(StrEnum):
@@ -42,7 +47,7 @@ class Turned:
         as_of: the night.
         auroc: what came true, with the upper end of its interval.
         auroc_high: see `auroc`.
-        ece: what came true.
+        ece: what came true, above what perfect probabilities would show by chance.
         promised_auroc: as measured at the training of the model that scored.
     """
 
@@ -89,7 +94,12 @@ class Alarm:
 
 def alarms(watched: Watched, options: WatchOptions) -> tuple[Alarm, ...]:
     """Everything beyond its limit; a signal whose action is none is not looked at."""
-    every = (*_moved(watched, options), *_rates(watched, options), *_turned(watched, options), *_age(watched, options))
+    every = (
+        *_moved(watched, options),
+        *_rates(watched, options),
+        *_turned(watched, options),
+        *_age(watched, options),
+    )
     return tuple(alarm for alarm in every if alarm.action is not Action.NONE)
 
 
@@ -101,9 +111,12 @@ def _moved(watched: Watched, options: WatchOptions) -> Iterator[Alarm]:
     for signal, table, limit, words in kinds:
         if table is None:
             continue
-        far = table.filter(pl.col("psi") > limit.limit, pl.col("psi") > pl.col("usual_psi"))
+        far = _not_ours(table).filter(pl.col("psi") > limit.limit, pl.col("psi") > pl.col("usual_psi"))
         if far.height:
-            told = [f"{row['column']} ({row['psi']:.2f}, usual up to {row['usual_psi']:.2f})" for row in far.to_dicts()]
+            told = [
+                f"{row['column']} ({row['psi']:.2f}, usual up to {row['usual_psi']:.2f})"
+                for row in far.to_dicts()
+            ]
             yield _alarm(
                 signal,
                 limit,
@@ -118,7 +131,8 @@ def _moved(watched: Watched, options: WatchOptions) -> Iterator[Alarm]:
 def _nulls(table: pl.DataFrame, limit: Limit) -> Iterator[Alarm]:
     change = (pl.col("null_share") - pl.col("null_share_learned")).abs()
     far = (
-        table.with_columns(change=change)
+        _not_ours(table)
+        .with_columns(change=change)
         .filter(pl.col("change") > limit.limit, pl.col("change") > pl.col("usual_null_change"))
         .sort("change", "column", descending=[True, False])
     )
@@ -131,8 +145,14 @@ def _nulls(table: pl.DataFrame, limit: Limit) -> Iterator[Alarm]:
             Signal.NULL_CHANGE,
             limit,
             far["change"][0],
-            f"The share of unknown values has changed in {far.height} of {table.height} features: {_some(told)}.",
+            f"The share of unknown values has changed in {far.height} of {table.height} features: "
+            f"{_some(told)}.",
         )
+
+
+def _not_ours(table: pl.DataFrame) -> pl.DataFrame:
+    ours = [any(feature.matches(name) for feature in _OURS) for name in table["column"]]
+    return table.filter(~pl.Series(ours, dtype=pl.Boolean))
 
 
 def _rates(watched: Watched, options: WatchOptions) -> Iterator[Alarm]:
@@ -145,8 +165,8 @@ def _rates(watched: Watched, options: WatchOptions) -> Iterator[Alarm]:
             Signal.RATE_GAP,
             options.rate_gap,
             gap,
-            f"The model expects {watched.predicted_rate:.1%} of all customers to buy again unasked; of those of "
-            f"{watched.rate_of}, the newest day whose outcome is known, {rate.mean:.1%} did.",
+            f"The model expects {watched.predicted_rate:.1%} of all customers to buy again unasked; of those "
+            f"of {watched.rate_of}, the newest day whose outcome is known, {rate.mean:.1%} did.",
         )
 
 
@@ -171,8 +191,8 @@ def _turned(watched: Watched, options: WatchOptions) -> Iterator[Alarm]:
             Signal.ECE,
             options.ece,
             night.ece,
-            f"The probabilities of the night of {night.as_of} were off by {night.ece:.1%} on average "
-            "(expected calibration error).",
+            f"The probabilities of the night of {night.as_of} were off by {night.ece:.1%} on average, beyond "
+            "chance (expected calibration error).",
         )
 
 

@@ -1,7 +1,7 @@
 """How good has a past night turned out, now that its outcome window is over?
 
-Judged on people whom nobody contacted between a horizon before the night and the end of the window; randomised
-controls stand in for the contacted with weight 1 / assignment probability.
+Judged on people whom nobody contacted between a horizon before the night and the end of the window;
+randomised controls stand in for the contacted with weight 1 / assignment probability.
 """
 
 import math
@@ -32,7 +32,9 @@ class Rate:
     people: int
 
 
-def judged(scores: pl.DataFrame, outcome: pl.DataFrame, features: pl.DataFrame | None, currency: str) -> pl.DataFrame:
+def judged(
+    scores: pl.DataFrame, outcome: pl.DataFrame, features: pl.DataFrame | None, currency: str
+) -> pl.DataFrame:
     """What a night said of each person beside what happened, sorted by customer.
 
     Args:

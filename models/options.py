@@ -189,7 +189,9 @@ class WatchOptions(Options):
     auroc_drop: Limit = Field(
         default=Limit(limit=0.05), description="AUROC promised at training less the one that came true"
     )
-    ece: Limit = Field(default=Limit(limit=0.1), description="calibration error that came true")
+    ece: Limit = Field(
+        default=Limit(limit=0.05), description="calibration error that came true, above that of chance"
+    )
     model_age_days: Limit = Field(
         default=Limit(limit=MAX_AGE_DAYS), description="days since the last day the model has learned from"
     )
@@ -201,8 +203,9 @@ class WatchOptions(Options):
     @classmethod
     def _keeps_what_is_not_given(cls, value: object, info: ValidationInfo) -> object:
         default = cls.model_fields[str(info.field_name)].default
-        both = isinstance(default, Limit) and isinstance(value, Mapping)
-        return {**default.model_dump(), **value} if both else value
+        if isinstance(default, Limit) and isinstance(value, Mapping):
+            return {**default.model_dump(), **value}
+        return value
 
 
 class MlflowOptions(Options):

@@ -15,6 +15,7 @@ from models.tracking.record import (
 )
 from models.tracking.registry import CHALLENGER, CHAMPION, Champion, champion, promote
 from models.tracking.store import Store, store_of, store_uri
+from models.tracking.watched import promised, record_matured, record_night
 
 __all__ = [
     "BOOSTER",
@@ -32,7 +33,10 @@ __all__ = [
     "champion",
     "code_commit",
     "find_training",
+    "promised",
     "promote",
+    "record_matured",
+    "record_night",
     "record_training",
     "store_of",
     "store_uri",

@@ -1,9 +1,9 @@
 """What a model's nights looked like, in MLflow: beside its training, one step per day.
 
-How nights turned out (`matured.<measure>`) stands on the training's own run, so that it can be compared with the
-`test.<measure>` that was promised. How far features and scores had moved stands on one nested run per model, called
-`nights`. A step is the day's number since 1970 and its time the day's midnight, so that writing twice
-changes nothing.
+How nights turned out (`matured.<measure>`) stands on the training's own run, so that it can be compared with
+the `test.<measure>` that was promised. How far features and scores had moved stands on one nested run per
+model, called `nights`. A step is the day's number since 1970 and its time the day's midnight, so that writing
+twice changes nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,7 +48,7 @@ def promised(store: Store, run_id: str) -> Mapping[str, float]:
     Raises:
         WinbackError: when the store cannot be reached.
     """
-    if not exists(store):
+    if not (run_id and exists(store)):
         return {}
     with connected(store) as client:
         run = _run(client, run_id)
@@ -56,7 +56,7 @@ def promised(store: Store, run_id: str) -> Mapping[str, float]:
 
 
 def _record(store: Store, run_id: str, as_of: date, figures: Mapping[str, float], *, nested: bool) -> bool:
-    if not exists(store):
+    if not (run_id and exists(store)):
         return False
     with connected(store) as client:
         run = _run(client, run_id)
