@@ -11,6 +11,7 @@ from enum import StrEnum
 import polars as pl
 
 from features.catalogue import CATALOGUE
+from features.wording import counted
 from models.matured import Rate
 from models.options import Limit, WatchOptions
 
@@ -202,7 +203,7 @@ def _age(watched: Watched, options: WatchOptions) -> Iterator[Alarm]:
             Signal.MODEL_AGE,
             options.model_age_days,
             watched.model_age_days,
-            f"The model in use knows nothing of the last {watched.model_age_days} days.",
+            f"The model in use has learned nothing for {counted(watched.model_age_days, 'day')}.",
         )
 
 

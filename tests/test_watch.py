@@ -353,7 +353,7 @@ def test_a_stop_comes_before_a_training(made: Made, monkeypatch: pytest.MonkeyPa
     settings = made(RETRAIN, "watch.model_age_days={limit: 1, action: stop}")
     training = Training(settings, monkeypatch, promoted=True)
     with pytest.raises(
-        DataRefused, match=r"knows nothing of the last 30 days.*watch\.model_age_days\.action=warn"
+        DataRefused, match=r"has learned nothing for 30 days.*watch\.model_age_days\.action=warn"
     ):
         scored(settings, model(settings, "gone"), orders=100)
     assert training.times == 0

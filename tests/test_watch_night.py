@@ -53,17 +53,16 @@ def test_nights_stop_warn_and_train_as_configured(tmp_path: Path):
     old = "watch.model_age_days.limit=0"
     stopped = shop.night(SECOND, old, "watch.model_age_days.action=stop")
     assert stopped.returncode == 3, stopped.stderr
-    assert "knows nothing of the last 1 days" in stopped.stderr
+    assert "has learned nothing for 1 day" in stopped.stderr
     assert "Traceback" not in stopped.stderr
     for kind in ("lists", "scores"):
         assert not (shop.workspace / kind / f"as_of={SECOND}").exists()
 
     warned = shop.done(SECOND, old)
-    assert "Watch: The model in use knows nothing of the last 1 days." in warned["sentences"]
+    assert "Watch: The model in use has learned nothing for 1 day." in warned["sentences"]
     assert shop.monitor(SECOND, "watch.json")["mlflow"] == "recorded"
     before = shop.list_of(SECOND)
-    for left in ("watch.json",):
-        (shop.workspace / f"monitor/as_of={SECOND}/{left}").unlink()
+    (shop.workspace / f"monitor/as_of={SECOND}/watch.json").unlink()
     assert shop.done(SECOND, "watch.model_age_days.action=none")["status"] == "unchanged"
     assert shop.list_of(SECOND) == before
 
