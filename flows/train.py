@@ -4,7 +4,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,13 @@ from flows.days import name_of_run
 from flows.lock import hold
 from flows.retrying import ON_IO
 from flows.settings import Settings
+from flows.survey import Survey, known_history, said, settle, survey
 from models import training
 from models.bundle import load_bundle, predict
 from models.churn import Regrow
 from models.drift import Learned
 from models.evaluate import Response
+from models.fitness import refuse_unfit
 from models.fitting import Recipe
 from models.plots import calibration_png, gain_png
 from models.promotion import Scores, Verdict, judge
@@ -56,7 +58,7 @@ _SAMPLE_ROWS = 1000
 # Training rows whose scores are kept as a profile.
 _PROFILED_ROWS = 200_000
 _QUESTION = "label.question"
-_SECTIONS = ("churn", "stages", "train", "xgb", "value")
+_SECTIONS = ("churn", "stages", "train", "xgb", "search", "value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Model:
         bundle: local folder of the saved model.
         known_until: the last day it was trained on.
         metrics: as measured at training.
+        said: sentences on the shop and the horizon at training.
     """
 
     digest: str
@@ -78,6 +81,7 @@ class Model:
     bundle: Path
     known_until: date
     metrics: dict[str, float]
+    said: tuple[str, ...] = ()
 
 
 @flow(name="winback-train", flow_run_name=name_of_run, validate_parameters=False)
@@ -96,7 +100,8 @@ def train(
         force: train even when the same data and settings were trained on before.
     """
     settings, day = inputs.opened(config, overrides or [], as_of)
-    with hold(settings.root, "winback train"):
+    with hold(settings.root, "winback train"), inputs.engine(settings):
+        settings, day, chosen = settle(settings, day)
         made = learn(settings, day, force=force)
         verdict = consider(settings, made)
     shown = ("test.auroc", "test.recency.auroc", "test.ece", "test.profit_at_10pct", "cv.auroc")
@@ -107,7 +112,9 @@ def train(
         "paths": {"mlflow": inputs.store(settings).label},
         "run_ids": {"model_run": made.run_id, "model_version": made.version},
         "sentences": [
-            f"Model {made.version} {'is now in use' if verdict.promote else 'was refused'}. {verdict.reason}"
+            *chosen,
+            *said(dict(made.tags)),
+            f"Model {made.version} {'is now in use' if verdict.promote else 'was refused'}. {verdict.reason}",
         ],
     }
     return summarise("train", summary)
@@ -155,30 +162,34 @@ def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
             "scores would know the future. Use a workspace of its own for past days (--set workspace=FOLDER)."
         )
     digest = load_bundle(found.bundle).digest
-    return Model(digest, found.version, found.run_id, found.bundle, known_until, dict(found.metrics))
+    told = said(dict(found.tags))
+    return Model(digest, found.version, found.run_id, found.bundle, known_until, dict(found.metrics), told)
 
 
 @task(name="train", cache_policy=NO_CACHE)
 def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> RegisteredModel:
-    """Train and record; a training that was recorded before is not repeated unless forced."""
+    """Train and record; a training that was recorded before is not repeated unless forced.
+
+    Raises:
+        DataRefused: when there is nothing to learn from, or the shop does not fit.
+    """
     store, places = inputs.store(settings), inputs.workspace(settings)
     lake_version = ledger.version(places.lake)
     key = _digest(as_of.day.isoformat(), settings.digest(), settings.engine, lake_version, code_commit())
     known = None if force else find_training(store, key)
     if known is not None:
         return known
-    history = inputs.history(settings, as_of)
-    first = history.first_day()
-    if first is None:
-        raise DataRefused(
-            "The lake holds no purchases to learn from. Run winback ingest, or look at the sources."
-        )
-    days = complete_snapshots(as_of, first, settings.train.snapshots)
+    history, first = known_history(settings, as_of)
     with inputs.engine(settings) as engine:
+        with step("Looking whether the shop fits"):
+            surveyed = survey(settings, history, first, as_of, engine)
+        refuse_unfit(surveyed.diagnosis, even_if_unfit=settings.train.even_if_unfit)
+        days = complete_snapshots(as_of, first, settings.train.snapshots)
         with step(f"Building features of {len(days)} past days"):
             rows, regrow = _rows(settings, history, days, as_of, engine)
         with step(f"Training on {rows.height:,} rows"):
-            trained = training.train(rows, as_of, _recipe(settings), regrow)
+            journal = places.runs / f"search/{key}.journal"
+            trained = training.train(rows, as_of, _recipe(settings), regrow, journal)
     with step("Recording the training in MLflow"), tempfile.TemporaryDirectory() as folder:
         trained.bundle.save(Path(folder))
         share = _PROFILED_ROWS / max(rows.height, _PROFILED_ROWS)
@@ -186,7 +197,7 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
         Learned.of(rows, trained.bundle.contract.names, predictions).save(Path(folder))
         sample = rows.tail(_SAMPLE_ROWS)
         record = _record(settings, as_of, trained, sample, Path(folder), key=key, lake_version=lake_version)
-        return record_training(store, record)
+        return record_training(store, _with_survey(record, surveyed))
 
 
 @task(name="promote or refuse", cache_policy=NO_CACHE)
@@ -247,7 +258,7 @@ def assumed_response(settings: Settings) -> Response:
 def _recipe(settings: Settings) -> Recipe:
     """All settings of a training."""
     response = assumed_response(settings)
-    return Recipe(settings.xgb, settings.train, settings.value, settings.seed, response)
+    return Recipe(settings.xgb, settings.train, settings.value, settings.seed, response, settings.search)
 
 
 def _record(
@@ -284,6 +295,17 @@ def _record(
             "model.digest": trained.bundle.digest,
             _QUESTION: _question(settings),
         },
+    )
+
+
+def _with_survey(record: TrainingRecord, surveyed: Survey) -> TrainingRecord:
+    """The record with what the shop looked like before the training."""
+    return replace(
+        record,
+        params={**record.params, **surveyed.params()},
+        metrics={**record.metrics, **surveyed.figures.metrics()},
+        files={**record.files, **surveyed.files()},
+        tags={**record.tags, **surveyed.tags()},
     )
 
 

@@ -12,7 +12,7 @@ from models.churn import ChurnFit, Regrow, fit_churn
 from models.evaluate import Response
 from models.margin import MarginModel
 from models.matrix import FeatureContract
-from models.options import TrainOptions, ValueOptions, XgbOptions
+from models.options import SearchOptions, TrainOptions, ValueOptions, XgbOptions
 from models.value import fit_window, fit_worth
 
 
@@ -25,6 +25,7 @@ class Recipe:
     value: ValueOptions
     seed: int
     response: Response = field(default_factory=Response)
+    search: SearchOptions = field(default_factory=SearchOptions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,22 @@ class TrainOptions(Options):
         description="newest complete snapshots that judge the recipe, each by its own fit",
     )
     min_positives: int = Field(default=50, ge=1, description="returned customers a snapshot set needs")
+    even_if_unfit: bool = Field(
+        default=False, description="train although the diagnosis says that the shop does not fit"
+    )
     promote_tolerance: float = Field(
         default=0.005, ge=0, description="AUROC the same recipe on newer data may lose and still be promoted"
+    )
+
+
+class SearchOptions(Options):
+    """Search for the parameters of the trees; off unless there are trials."""
+
+    trials: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="sets of parameters to try at each training; 0 does not search",
     )
 
 

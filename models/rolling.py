@@ -4,6 +4,7 @@ Rolling origin: each test day is judged by a fit on the days whose outcome was k
 it would have been trained that day. Every figure of a recipe comes from here, never from the final fit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -30,17 +31,15 @@ class Judged:
     stability: pl.DataFrame
 
 
-def judge_recipe(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe) -> Judged | None:
-    """Judge a recipe on the newest complete days; None when no day has enough known before it.
+def judge_recipe(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, days: Sequence[date]) -> Judged:
+    """Judge a recipe.
 
     Args:
         rows: learnable rows with their `fold`.
         as_of: the windows.
         recipe: what is judged.
+        days: on which days, see `test_days`; at least one.
     """
-    days = test_days(rows, as_of, recipe.train.tests, recipe.train.min_positives)
-    if not days:
-        return None
     parts = [_judged(rows, as_of, day, recipe) for day in days]
     return Judged(pl.concat(one.rows for one in parts), pl.concat(one.stability for one in parts))
 

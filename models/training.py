@@ -5,8 +5,9 @@ all complete days.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,8 @@ from models.churn import Regrow, learnable, refuse_too_few
 from models.evaluate import evaluate
 from models.fitting import Fitted, Recipe, fit
 from models.metrics import deciles
-from models.rolling import judge_recipe
+from models.rolling import judge_recipe, test_days
+from models.search import Searched, Trial, search
 from models.splits import customer_fold
 
 _SCHEMA: Mapping[str, pl.DataType] = {
@@ -33,6 +35,7 @@ _SCHEMA: Mapping[str, pl.DataType] = {
     "weight": pl.Float64(),
     "window_margin": pl.Int64(),
 }
+_NO_SEARCH = "The history is too short for a search of parameters: the configured ones are used."
 _NO_TEST = (
     "The history is too short for a test in time: the figures are cross-validated over customers on the "
     "newest complete day, which is kinder."
@@ -53,6 +56,7 @@ class Trained:
         curves: log loss after each boosting round, by kind of trees.
         importance: feature and its share of the total gain, greatest first.
         stability: feature, snapshot, gain_share in the fit of each test day.
+        trials: sets of parameters that a search tried.
         notes: sentences on what the data could not show.
     """
 
@@ -65,10 +69,17 @@ class Trained:
     curves: Mapping[str, tuple[float, ...]]
     importance: pl.DataFrame
     stability: pl.DataFrame
+    trials: tuple[Trial, ...]
     notes: tuple[str, ...]
 
 
-def train(training: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | None = None) -> Trained:
+def train(
+    training: pl.DataFrame,
+    as_of: AsOf,
+    recipe: Recipe,
+    regrow: Regrow | None = None,
+    journal: Path | None = None,
+) -> Trained:
     """Train on a feature frame joined with its labels.
 
     Args:
@@ -76,6 +87,7 @@ def train(training: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | 
         as_of: the decision; nothing after its day is known.
         recipe: all settings.
         regrow: grows the trees of p0 that are kept, on more rows than these; by default on these.
+        journal: file of the search's trials, when the recipe asks for a search.
 
     Raises:
         DataRefused: when a column is missing, a day's outcome is not complete, or too few came back.
@@ -85,11 +97,18 @@ def train(training: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | 
     fold = customer_fold("customer_id", recipe.train.folds, recipe.seed)
     rows = learnable(training).with_columns(fold)
     refuse_too_few(rows, recipe.train.min_positives)
-    tested = judge_recipe(rows, as_of, recipe)
+    days = test_days(rows, as_of, recipe.train.tests, recipe.train.min_positives)
+    searched = Searched(recipe.xgb, ())
+    if recipe.search.trials and journal is not None:
+        searched = search(rows, as_of, recipe, days, journal)
+        recipe = replace(recipe, xgb=searched.xgb)
+    tested = judge_recipe(rows, as_of, recipe, days) if days else None
     fitted = fit(rows, as_of, recipe, regrow)
     split, judged, notes = "cv", _cross_validated(rows, fitted), (_NO_TEST, *fitted.notes)
     if tested is not None:
         split, judged, notes = "test", tested.rows, fitted.notes
+    if recipe.search.trials and not searched.trials:
+        notes = (_NO_SEARCH, *notes)
     metrics = evaluate(judged, recipe.response, split=split, seed=recipe.seed)
     apart = judged.partition_by("as_of", as_dict=True, maintain_order=True)
     snapshots = {
@@ -106,6 +125,7 @@ def train(training: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | 
         fitted.churn.curves,
         _importance(bundle.returning.churn),
         tested.stability if tested else _importance(bundle.returning.churn).clear(),
+        searched.trials,
         notes,
     )
 
