@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from features.money import units
-from models.churn import learnable
 from models.evaluate import Response, evaluate
+from models.lesson import learnable
 
 MATURED = "matured"
 

@@ -72,7 +72,7 @@ def _made(folder: Path, trained: tuple[Path, str], *overrides: str) -> Settings:
     shutil.copy(database, found.root)
     folder = inputs.workspace(found).scores(NIGHT)
     folder.mkdir(parents=True)
-    said(0.6 if name in BACK else 0.2 for name in PEOPLE).write_parquet(folder / night.SCORES)
+    said(0.98 if name in BACK else 0.02 for name in PEOPLE).write_parquet(folder / night.SCORES)
     return found
 
 
@@ -148,6 +148,16 @@ def test_a_night_whose_orders_have_not_all_arrived_waits(settings: Settings):
     earlier = settings.as_of(str(TODAY - timedelta(days=1)))
     watch.look(settings, earlier, *places(settings), model(settings, "gone"))
     assert list(files(settings)) == [f"as_of={earlier.day}/watch.json"]
+
+
+def test_a_past_night_that_turned_out_badly_is_an_alarm_tonight(settings: Settings):
+    file = inputs.workspace(settings).scores(NIGHT) / night.SCORES
+    said(0.2 if name in BACK else 0.6 for name in PEOPLE).write_parquet(file)
+    found = seen(settings, model(settings, run_of_list(settings)))
+    assert [str(alarm.signal) for alarm in found] == ["auroc_drop", "ece"]
+    assert found[0].sentence == (
+        f"The night of {NIGHT} has turned out with an AUROC of 0.000; 0.900 was measured at training."
+    )
 
 
 def test_the_night_writes_how_far_each_column_lies_from_training(settings: Settings):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+from models.tracking.record import KIND, PARENT
 from models.tracking.store import Store, connected, exists
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 NIGHTS = "nights"
-_PARENT = "mlflow.parentRunId"
 _EPOCH = date(1970, 1, 1)
 _AT_A_TIME = 1000  # MLflow's own limit
 
@@ -83,11 +83,12 @@ def _run(client: "MlflowClient", run_id: str) -> "Run | None":
 def _nights(client: "MlflowClient", parent: "Run") -> str:
     """The nested run of a model's nights, made when there is none."""
     experiment = parent.info.experiment_id
-    mine = f"tags.`{_PARENT}` = '{parent.info.run_id}' and attributes.run_name = '{NIGHTS}'"
+    mine = f"tags.`{PARENT}` = '{parent.info.run_id}' and tags.`{KIND}` = '{NIGHTS}'"
     found = client.search_runs([experiment], mine, max_results=1)
     if found:
         return str(found[0].info.run_id)
-    made = client.create_run(experiment, run_name=NIGHTS, tags={_PARENT: parent.info.run_id})
+    tags = {PARENT: parent.info.run_id, KIND: NIGHTS}
+    made = client.create_run(experiment, run_name=NIGHTS, tags=tags)
     client.set_terminated(made.info.run_id, "FINISHED")
     return str(made.info.run_id)
 
