@@ -19,6 +19,7 @@ from features.engine import Engine
 from features.errors import ConfigError, DataRefused
 from features.history import History
 from features.money import units
+from features.snapshots import drawn
 from features.table import sampled, training_parts, training_table
 from flows import inputs
 from flows.artifacts import summarise
@@ -29,9 +30,10 @@ from flows.retrying import ON_IO
 from flows.settings import Settings
 from flows.survey import Survey, known_history, said, settle, survey
 from models import training
-from models.bundle import load_bundle
+from models.bundle import load_bundle, predict
 from models.churn import Regrow
 from models.dossier import files_of, findings_of, trial_runs
+from models.drift import Learned
 from models.evaluate import Response
 from models.fitness import refuse_unfit
 from models.fitting import Recipe
@@ -54,6 +56,8 @@ from models.tracking import (
 )
 
 _SAMPLE_ROWS = 1000
+# Training rows whose scores are kept as a profile.
+_PROFILED_ROWS = 200_000
 _QUESTION = "label.question"
 _SECTIONS = ("churn", "stages", "train", "xgb", "search", "value")
 
@@ -202,6 +206,9 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
             trained = training.train(rows, as_of, _recipe(settings), regrow, journal)
     with step("Recording the training in MLflow"), tempfile.TemporaryDirectory() as folder:
         trained.bundle.save(Path(folder))
+        share = _PROFILED_ROWS / max(rows.height, _PROFILED_ROWS)
+        predictions = predict(trained.bundle, rows.filter(drawn(share)))
+        Learned.of(rows, trained.bundle.contract.names, predictions).save(Path(folder))
         sample = rows.tail(_SAMPLE_ROWS)
         record = _record(settings, as_of, trained, sample, Path(folder), key=key, lake_version=lake_version)
         return record_training(store, _with_survey(record, surveyed))
@@ -272,14 +279,19 @@ def _answers(tags: Mapping[str, str], settings: Settings) -> bool:
     return tags.get(_QUESTION, _question(settings)) == _question(settings)
 
 
-def _recipe(settings: Settings) -> Recipe:
-    """All settings of a training; the assumed response costs what the first offer costs."""
+def assumed_response(settings: Settings) -> Response:
+    """The response that rankings are compared by; it costs what the first offer costs."""
     offer, in_minor = settings.offers[0], units(settings.currency)
-    response = Response(
+    return Response(
         offer_cost=offer.cost * in_minor,
         contact_cost=settings.contact.cost[offer.channel] * in_minor,
         minor_units=in_minor,
     )
+
+
+def _recipe(settings: Settings) -> Recipe:
+    """All settings of a training."""
+    response = assumed_response(settings)
     return Recipe(settings.xgb, settings.train, settings.value, settings.seed, response, settings.search)
 
 

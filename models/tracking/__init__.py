@@ -32,6 +32,7 @@ from models.tracking.registry import (
 )
 from models.tracking.runs import Training, headline, training, trainings
 from models.tracking.store import Store, store_of, store_uri
+from models.tracking.watched import promised, record_matured, record_night
 
 __all__ = [
     "AGAINST",
@@ -67,7 +68,10 @@ __all__ = [
     "former",
     "headline",
     "model_of",
+    "promised",
     "promote",
+    "record_matured",
+    "record_night",
     "record_training",
     "roll_back",
     "store_of",
