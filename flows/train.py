@@ -193,6 +193,7 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
     known = None if force else find_training(store, key)
     if known is not None:
         return known
+    present = _rival(settings)
     history, first = known_history(settings, as_of)
     with inputs.engine(settings) as engine:
         with step("Looking whether the shop fits"):
@@ -203,7 +204,14 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
             rows, regrow = _rows(settings, history, days, as_of, engine)
         with step(f"Training on {rows.height:,} rows"):
             journal = places.runs / f"search/{key}.journal"
-            trained = training.train(rows, as_of, _recipe(settings), regrow, journal)
+            trained = training.train(
+                rows,
+                as_of,
+                _recipe(settings),
+                regrow=regrow,
+                journal=journal,
+                champion=load_bundle(present.bundle) if present else None,
+            )
     with step("Recording the training in MLflow"), tempfile.TemporaryDirectory() as folder:
         trained.bundle.save(Path(folder))
         share = _PROFILED_ROWS / max(rows.height, _PROFILED_ROWS)
@@ -211,7 +219,13 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
         Learned.of(rows, trained.bundle.contract.names, predictions).save(Path(folder))
         sample = rows.tail(_SAMPLE_ROWS)
         record = _record(settings, as_of, trained, sample, Path(folder), key=key, lake_version=lake_version)
-        return record_training(store, _with_survey(record, surveyed))
+        return record_training(store, _beside(_with_survey(record, surveyed), trained, present))
+
+
+def _rival(settings: Settings) -> Champion | None:
+    """The model in use, where it answers the same question."""
+    found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
+    return found if found is not None and _answers(found.tags, settings) else None
 
 
 @task(name="promote or refuse", cache_policy=NO_CACHE)
@@ -349,6 +363,17 @@ def _with_survey(record: TrainingRecord, surveyed: Survey) -> TrainingRecord:
         metrics={**record.metrics, **surveyed.figures.metrics()},
         files={**record.files, **surveyed.files()},
         tags={**record.tags, **surveyed.tags()},
+    )
+
+
+def _beside(record: TrainingRecord, trained: training.Trained, present: Champion | None) -> TrainingRecord:
+    """The record with the comparison that decides on promotion, and with whom it was made."""
+    if present is None or trained.comparison is None:
+        return record
+    return replace(
+        record,
+        metrics={**record.metrics, **trained.comparison.to_metrics()},
+        tags={**record.tags, AGAINST: present.version},
     )
 
 

@@ -110,7 +110,7 @@ def trained(settings: Settings, as_of: AsOf) -> training.Trained:
     days = complete_snapshots(as_of, first, settings.train.snapshots)
     with inputs.engine(settings) as engine:
         rows, regrow = train._rows(settings, history, days, as_of, engine)
-        return training.train(rows, as_of, train._recipe(settings), regrow)
+        return training.train(rows, as_of, train._recipe(settings), regrow=regrow)
 
 
 def a_night(settings: Settings, model: train.Model) -> str:
