@@ -51,7 +51,7 @@ def test_where_there_is_nothing_to_say_later_sentences_move_up():
 
 
 def test_money_has_the_digits_of_its_currency():
-    assert sentences("JPY", 1)[2] == "Winning them back is worth about 4000 JPY of margin within 1 month."
+    assert sentences("JPY", 1)[2] == "Winning them back is worth about 4,000 JPY of margin within 1 month."
     assert sentences("KWD", 6)[2] == "Winning them back is worth about 4.000 KWD of margin within 6 months."
 
 
