@@ -45,7 +45,7 @@ docs: setup
 
 # Needs uv (pip install uv). The lock file carries hashes and no address of an index.
 lock:
-	uv pip compile pyproject.toml --extra cpu --extra dask --extra postgres --extra dev --universal \
+	uv pip compile pyproject.toml --extra cpu --extra dask --extra postgres --extra search --extra dev --universal \
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
 clean:

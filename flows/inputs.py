@@ -18,6 +18,7 @@ from features.quality import Gate, Suite, load_suite
 from flows.cluster import joined
 from flows.enrolments import read_enrolments
 from flows.forgotten import read_forgotten
+from flows.horizon import resolved
 from flows.layout import check_layout
 from flows.settings import Settings, load, secret
 from flows.workspace import Workspace
@@ -116,8 +117,11 @@ def last_complete_day(settings: Settings) -> str:
 
 
 def opened(config: str, overrides: list[str], as_of: str | None) -> tuple[Settings, AsOf]:
-    """The settings of a run and the windows of its day; without a day, the last complete one."""
-    settings = load(config, overrides)
+    """The settings of a run, the workspace's own horizon among them, and the windows of its day.
+
+    Without a day, the last complete one.
+    """
+    settings = resolved(load(config, overrides))
     return settings, settings.as_of(as_of or last_complete_day(settings))
 
 

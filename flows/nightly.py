@@ -9,6 +9,7 @@ from flows.artifacts import summarise
 from flows.days import name_of_run
 from flows.ingest import take_in, tidy
 from flows.lock import hold
+from flows.survey import settle
 from flows.train import champion_for, first_model
 
 
@@ -32,10 +33,12 @@ def nightly(
         arrived = take_in(settings)
         tidy(settings)
         night.check_feeds(settings, day)
+        settings, day, chosen = settle(settings, day)
         champion = champion_for(settings, day)
         features = night.build_features(settings, day)
         model = champion or first_model(settings, day)
         predictions = night.score(settings, day, features, model)
         summary = night.rank(settings, day, features, predictions, model, revision=revision)
+    learned = [*chosen, *(() if champion else model.said)]
     store = inputs.store(settings).label
-    return summarise("nightly", night.told(summary, arrived, settings.currency, store))
+    return summarise("nightly", night.told(summary, arrived, learned, settings.currency, store))

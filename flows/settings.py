@@ -37,6 +37,7 @@ from models.options import (
     ListOptions,
     MlflowOptions,
     OfferOptions,
+    SearchOptions,
     TrainOptions,
     ValueOptions,
     XgbOptions,
@@ -104,6 +105,7 @@ class Settings(Options):
     stages: StageOptions = Field(default_factory=StageOptions)
     train: TrainOptions = Field(default_factory=TrainOptions)
     xgb: XgbOptions = Field(default_factory=XgbOptions)
+    search: SearchOptions = Field(default_factory=SearchOptions)
     value: ValueOptions = Field(default_factory=ValueOptions)
     effect: EffectOptions = Field(default_factory=EffectOptions)
     contact: ContactOptions = Field(default_factory=ContactOptions)
@@ -149,9 +151,13 @@ class Settings(Options):
         return ZoneInfo(self.timezone)
 
     def as_of(self, day: str) -> AsOf:
-        """The windows of a decision on one day, written YYYY-MM-DD."""
+        """The windows of a decision on one day, written YYYY-MM-DD.
+
+        As long as no horizon is set or chosen, it is the longest candidate: nobody counts as free too early.
+        """
         churn = self.churn
-        return AsOf(parse_day(day, "--as-of"), churn.horizon_days, churn.gap_days, churn.lookback_days)
+        horizon = churn.horizon_days or churn.horizon_candidates[-1]
+        return AsOf(parse_day(day, "--as-of"), horizon, churn.gap_days, churn.lookback_days)
 
     def resolved(self) -> dict[str, Any]:
         """Every key with its value, ready for JSON; secrets stay names of environment variables."""

@@ -4,7 +4,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,13 @@ from flows.days import name_of_run
 from flows.lock import hold
 from flows.retrying import ON_IO
 from flows.settings import Settings
+from flows.survey import Survey, known_history, said, settle, survey
 from models import training
 from models.bundle import load_bundle
 from models.churn import Regrow
 from models.evaluate import Response
+from models.fitness import refuse_unfit
+from models.fitting import Recipe
 from models.plots import calibration_png, gain_png
 from models.promotion import Scores, Verdict, judge
 from models.splits import complete_snapshots
@@ -51,7 +54,7 @@ from models.tracking import (
 
 _SAMPLE_ROWS = 1000
 _QUESTION = "label.question"
-_SECTIONS = ("churn", "stages", "train", "xgb", "value")
+_SECTIONS = ("churn", "stages", "train", "xgb", "search", "value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Model:
         bundle: local folder of the saved model.
         known_until: the last day it was trained on.
         metrics: as measured at training.
+        said: sentences on the shop and the horizon at training.
     """
 
     digest: str
@@ -73,6 +77,7 @@ class Model:
     bundle: Path
     known_until: date
     metrics: dict[str, float]
+    said: tuple[str, ...] = ()
 
 
 @flow(name="winback-train", flow_run_name=name_of_run, validate_parameters=False)
@@ -91,7 +96,8 @@ def train(
         force: train even when the same data and settings were trained on before.
     """
     settings, day = inputs.opened(config, overrides or [], as_of)
-    with hold(settings.root, "winback train"):
+    with hold(settings.root, "winback train"), inputs.engine(settings):
+        settings, day, chosen = settle(settings, day)
         made = learn(settings, day, force=force)
         verdict = consider(settings, made)
     shown = ("test.auroc", "test.recency.auroc", "test.ece", "test.profit_at_10pct", "cv.auroc")
@@ -102,7 +108,9 @@ def train(
         "paths": {"mlflow": inputs.store(settings).label},
         "run_ids": {"model_run": made.run_id, "model_version": made.version},
         "sentences": [
-            f"Model {made.version} {'is now in use' if verdict.promote else 'was refused'}. {verdict.reason}"
+            *chosen,
+            *said(dict(made.tags)),
+            f"Model {made.version} {'is now in use' if verdict.promote else 'was refused'}. {verdict.reason}",
         ],
     }
     return summarise("train", summary)
@@ -150,35 +158,39 @@ def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
             "scores would know the future. Use a workspace of its own for past days (--set workspace=FOLDER)."
         )
     digest = load_bundle(found.bundle).digest
-    return Model(digest, found.version, found.run_id, found.bundle, known_until, dict(found.metrics))
+    told = said(dict(found.tags))
+    return Model(digest, found.version, found.run_id, found.bundle, known_until, dict(found.metrics), told)
 
 
 @task(name="train", cache_policy=NO_CACHE)
 def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> RegisteredModel:
-    """Train and record; a training that was recorded before is not repeated unless forced."""
+    """Train and record; a training that was recorded before is not repeated unless forced.
+
+    Raises:
+        DataRefused: when there is nothing to learn from, or the shop does not fit.
+    """
     store, places = inputs.store(settings), inputs.workspace(settings)
     lake_version = ledger.version(places.lake)
     key = _digest(as_of.day.isoformat(), settings.digest(), settings.engine, lake_version, code_commit())
     known = None if force else find_training(store, key)
     if known is not None:
         return known
-    history = inputs.history(settings, as_of)
-    first = history.first_day()
-    if first is None:
-        raise DataRefused(
-            "The lake holds no purchases to learn from. Run winback ingest, or look at the sources."
-        )
-    days = complete_snapshots(as_of, first, settings.train.snapshots)
+    history, first = known_history(settings, as_of)
     with inputs.engine(settings) as engine:
+        with step("Looking whether the shop fits"):
+            surveyed = survey(settings, history, first, as_of, engine)
+        refuse_unfit(surveyed.diagnosis, even_if_unfit=settings.train.even_if_unfit)
+        days = complete_snapshots(as_of, first, settings.train.snapshots)
         with step(f"Building features of {len(days)} past days"):
             rows, regrow = _rows(settings, history, days, as_of, engine)
         with step(f"Training on {rows.height:,} rows"):
-            trained = training.train(rows, as_of, _recipe(settings), regrow)
+            journal = places.runs / f"search/{key}.journal"
+            trained = training.train(rows, as_of, _recipe(settings), regrow, journal)
     with step("Recording the training in MLflow"), tempfile.TemporaryDirectory() as folder:
         trained.bundle.save(Path(folder))
         sample = rows.tail(_SAMPLE_ROWS)
         record = _record(settings, as_of, trained, sample, Path(folder), key=key, lake_version=lake_version)
-        return record_training(store, record)
+        return record_training(store, _with_survey(record, surveyed))
 
 
 @task(name="promote or refuse", cache_policy=NO_CACHE)
@@ -226,7 +238,7 @@ def _answers(tags: Mapping[str, str], settings: Settings) -> bool:
     return tags.get(_QUESTION, _question(settings)) == _question(settings)
 
 
-def _recipe(settings: Settings) -> training.Recipe:
+def _recipe(settings: Settings) -> Recipe:
     """All settings of a training; the assumed response costs what the first offer costs."""
     offer, in_minor = settings.offers[0], units(settings.currency)
     response = Response(
@@ -234,7 +246,7 @@ def _recipe(settings: Settings) -> training.Recipe:
         contact_cost=settings.contact.cost[offer.channel] * in_minor,
         minor_units=in_minor,
     )
-    return training.Recipe(settings.xgb, settings.train, settings.value, settings.seed, response)
+    return Recipe(settings.xgb, settings.train, settings.value, settings.seed, response, settings.search)
 
 
 def _record(
@@ -251,7 +263,7 @@ def _record(
     recipe = _digest(json.dumps({name: options[name] for name in _SECTIONS}, sort_keys=True), code_commit())
     contract = json.dumps(trained.bundle.contract.to_json(), sort_keys=True)
     params = {f"{name}.{k}": v for name in _SECTIONS for k, v in options[name].items()}
-    tested = trained.test["as_of"].max()
+    tested = trained.judged["as_of"].max()
     return TrainingRecord(
         as_of=as_of.day,
         horizon_days=as_of.horizon_days,
@@ -274,10 +286,21 @@ def _record(
     )
 
 
+def _with_survey(record: TrainingRecord, surveyed: Survey) -> TrainingRecord:
+    """The record with what the shop looked like before the training."""
+    return replace(
+        record,
+        params={**record.params, **surveyed.params()},
+        metrics={**record.metrics, **surveyed.figures.metrics()},
+        files={**record.files, **surveyed.files()},
+        tags={**record.tags, **surveyed.tags()},
+    )
+
+
 def _files(trained: training.Trained) -> dict[str, bytes]:
-    churned = ~trained.test["returned"].to_numpy()
-    probability = trained.test["churn_probability"].to_numpy()
-    silence = trained.test["days_since_last_purchase"].to_numpy().astype(np.float64)
+    churned = ~trained.judged["returned"].to_numpy()
+    probability = trained.judged["churn_probability"].to_numpy()
+    silence = trained.judged["days_since_last_purchase"].to_numpy().astype(np.float64)
     notes = "\n".join(f"- {note}" for note in trained.notes) or "- nothing to note"
     return {
         CALIBRATION: calibration_png(churned, probability),

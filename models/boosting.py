@@ -160,6 +160,12 @@ def meeting(workers: int, host: str) -> Iterator[list[Seat]]:
             tracker.free()
 
 
+def forward_loss(sample: Sample, past: Mask, judged: Mask, recipe: Recipe) -> float:
+    """The least loss on the judged rows that trees of the past ones come to, whatever their number."""
+    _, curve = _stopped(sample.where(past), sample.where(judged), recipe)
+    return min(curve)
+
+
 def validate_forward(sample: Sample, past: Mask, judged: Mask, recipe: Recipe) -> Validated:
     """Find the number of rounds forward in time; predict every row by a model that never saw its customer.
 

@@ -6,23 +6,22 @@ is the model version: the same data, config and seed give the same digest.
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from features.errors import WinbackError
-from models.boosting import predict as grown
-from models.calibration import Calibrator
+from models.churn import CHURN, REACTIVATION
 from models.margin import MarginModel
 from models.matrix import FeatureContract, to_matrix
+from models.returning import ReturnModel
 from models.value import Worth
 
-_SCHEMA = 1
+_SCHEMA = 2
 _JSON = "bundle.json"
-_CHURN = "churn"
 _CHUNK = 200_000
 
 
@@ -32,8 +31,7 @@ class Bundle:
 
     Attributes:
         contract: the features.
-        churn: trees of the return, UBJSON.
-        calibrator: from their output to p0.
+        returning: p0 of everyone.
         window: margin inside the outcome window of those who return.
         returned: V1.
         stayed: V0.
@@ -41,8 +39,7 @@ class Bundle:
     """
 
     contract: FeatureContract
-    churn: bytes
-    calibrator: Calibrator
+    returning: ReturnModel
     window: MarginModel
     returned: Worth
     stayed: Worth
@@ -56,20 +53,26 @@ class Bundle:
             total.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(content).digest())
         return total.hexdigest()[:12]
 
+    def with_drift(self, drift: float, notes: Sequence[str]) -> "Bundle":
+        """The same model, with the drift in time of its honest tests, and what is to be known about it."""
+        calibration = self.returning.calibration.with_drift(drift)
+        returning = replace(self.returning, calibration=calibration)
+        return replace(self, returning=returning, about={**self.about, "notes": list(notes)})
+
     def files(self) -> dict[str, bytes]:
         """File name: content."""
         content = {
             "schema": _SCHEMA,
             "about": dict(self.about),
             "contract": self.contract.to_json(),
-            "calibrator": self.calibrator.to_json(),
+            "returning": self.returning.to_json(),
             "window": self.window.to_json(),
             "returned": self.returned.to_json(),
             "stayed": self.stayed.to_json(),
         }
         text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
         margins = {"window": self.window, "returned": self.returned.model, "stayed": self.stayed.model}
-        trees = {_CHURN: self.churn}
+        trees = {CHURN: self.returning.churn, REACTIVATION: self.returning.reactivation or b""}
         for name, model in margins.items():
             trees |= {f"{name}_level": model.level or b"", f"{name}_hurdle": model.hurdle or b""}
         return {_JSON: f"{text}\n".encode(), **{f"{name}.ubj": raw for name, raw in trees.items() if raw}}
@@ -89,7 +92,7 @@ def load_bundle(folder: Path) -> Bundle:
     """
     try:
         content = json.loads((folder / _JSON).read_text("utf-8"))
-        churn = (folder / f"{_CHURN}.ubj").read_bytes()
+        churn = (folder / f"{CHURN}.ubj").read_bytes()
     except (OSError, ValueError) as error:
         raise WinbackError(
             f"{folder} holds no readable model ({error}). Train again: winback train."
@@ -101,8 +104,7 @@ def load_bundle(folder: Path) -> Bundle:
         )
     return Bundle(
         FeatureContract.from_json(content["contract"]),
-        churn,
-        Calibrator.from_json(content["calibrator"]),
+        ReturnModel.from_json(content["returning"], churn, _tree(folder, REACTIVATION)),
         MarginModel.from_json(content["window"], *_trees(folder, "window")),
         Worth.from_json(content["returned"], *_trees(folder, "returned")),
         Worth.from_json(content["stayed"], *_trees(folder, "stayed")),
@@ -130,14 +132,14 @@ def predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
 
 def _predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
     matrix, stage = to_matrix(features, bundle.contract), features["stage"]
-    p0 = bundle.calibrator.apply(grown(bundle.churn, matrix))
+    p0, p0_se = bundle.returning.p0(matrix, features)
     margin, _ = bundle.window.predict(matrix, stage)
     won, won_error = bundle.returned.predict(matrix, stage)
     left, left_error = bundle.stayed.predict(matrix, stage)
     return features.select("customer_id", "as_of").with_columns(
         p0=p0,
         churn_probability=1 - p0,
-        p0_se=bundle.calibrator.standard_error(p0),
+        p0_se=p0_se,
         expected_margin=p0 * margin,
         value_if_returned=won - left,
         value_if_not_returned=left,
@@ -146,5 +148,9 @@ def _predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
 
 
 def _trees(folder: Path, name: str) -> tuple[bytes | None, bytes | None]:
-    level, hurdle = (folder / f"{name}_{part}.ubj" for part in ("level", "hurdle"))
-    return level.read_bytes() if level.exists() else None, hurdle.read_bytes() if hurdle.exists() else None
+    return _tree(folder, f"{name}_level"), _tree(folder, f"{name}_hurdle")
+
+
+def _tree(folder: Path, name: str) -> bytes | None:
+    path = folder / f"{name}.ubj"
+    return path.read_bytes() if path.exists() else None

@@ -5,7 +5,7 @@ log loss: Platt (a line on the log-odds) and isotonic regression; isotonic must 
 events, since it ties people that the score tells apart.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -65,22 +65,34 @@ class Calibrator:
         return cls(kind=content["kind"], drift=content["drift"], **numbers)
 
 
-def calibrate(
-    raw: Array, event: Array, weight: Array, fold: npt.NDArray[np.int32], repeats: float
-) -> Calibrator:
-    """Choose and fit a calibrator on out-of-fold scores.
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Out-of-fold scores to calibrate on.
 
-    Args:
-        raw: out-of-fold scores, probabilities.
+    Attributes:
+        raw: probabilities, uncalibrated.
         event: 0/1.
         weight: of each row.
-        fold: customer fold of each row, for the choice.
-        repeats: rows per customer; the error counts customers, not rows.
+        fold: customer fold of each row, for the choices.
+        repeats: rows per customer; an error counts customers, not rows.
     """
-    shape = _choose(raw, event, weight, fold)
-    p = shape.apply(raw)
-    bins = binned(p, event, weight)
-    sampling = np.sqrt(bins["variance"] / np.maximum(bins["rows"] / repeats, 1))
+
+    raw: Array
+    event: Array
+    weight: Array
+    fold: npt.NDArray[np.int32]
+    repeats: float
+
+    def where(self, rows: npt.NDArray[np.bool_]) -> "Scored":
+        """Only the rows for which the mask holds."""
+        return Scored(self.raw[rows], self.event[rows], self.weight[rows], self.fold[rows], self.repeats)
+
+
+def calibrate(scores: Scored) -> Calibrator:
+    """Choose and fit a calibrator on out-of-fold scores."""
+    shape = _choose(scores)
+    bins = binned(shape.apply(scores.raw), scores.event, scores.weight)
+    sampling = np.sqrt(bins["variance"] / np.maximum(bins["rows"] / scores.repeats, 1))
     error = np.maximum(np.abs(bins["observed"] - bins["predicted"]), sampling)
     return replace(shape, error_at=_numbers(bins["predicted"]), error=_numbers(error))
 
@@ -96,22 +108,31 @@ def expit(x: Array) -> Array:
     return np.asarray(0.5 * (1 + np.tanh(np.asarray(x, float) / 2)), float)
 
 
-def _choose(raw: Array, event: Array, weight: Array, fold: npt.NDArray[np.int32]) -> Calibrator:
-    if min(event.sum(), (1 - event).sum()) < _ISOTONIC_EVENTS:
-        return _platt(raw, event, weight)
-    losses = []
-    for fit in (_platt, _isotonic):
-        p = np.zeros(len(raw))
-        for one in np.unique(fold):
-            held = fold == one
-            p[held] = fit(raw[~held], event[~held], weight[~held]).apply(raw[held])
-        losses.append(log_loss(event, p, weight))
-    best = _isotonic if losses[1] < losses[0] - _ISOTONIC_GAIN else _platt
-    return best(raw, event, weight)
+def _choose(scores: Scored) -> Calibrator:
+    if min(scores.event.sum(), (1 - scores.event).sum()) < _ISOTONIC_EVENTS:
+        return platt(scores)
+    everyone = np.ones(len(scores.raw), bool)
+    line, steps = (held_back_loss(fit, scores, everyone, everyone) for fit in (platt, _isotonic))
+    return (_isotonic if steps < line - _ISOTONIC_GAIN else platt)(scores)
 
 
-def _platt(raw: Array, event: Array, weight: Array) -> Calibrator:
+def held_back_loss(
+    fit: Callable[[Scored], Calibrator],
+    scores: Scored,
+    taught: npt.NDArray[np.bool_],
+    judged: npt.NDArray[np.bool_],
+) -> float:
+    """Log loss of the judged rows, each fold under a fit on the taught rows of the other folds."""
+    p = np.zeros(len(scores.raw))
+    for one in np.unique(scores.fold):
+        held = scores.fold == one
+        p[held] = fit(scores.where(taught & ~held)).apply(scores.raw[held])
+    return log_loss(scores.event[judged], p[judged], scores.weight[judged])
+
+
+def platt(scores: Scored) -> Calibrator:
     """Logistic regression on the log-odds by Newton's method (Platt 1999), lightly held at the identity."""
+    raw, event, weight = scores.raw, scores.event, scores.weight
     x = np.column_stack([np.ones(len(raw)), logit(raw)])
     beta = np.array([0.0, 1.0])
     for _ in range(_NEWTON_STEPS):
@@ -126,12 +147,12 @@ def _platt(raw: Array, event: Array, weight: Array) -> Calibrator:
     return Calibrator("platt", _numbers(knots), _numbers(beta[0] + max(beta[1], 0.0) * knots))
 
 
-def _isotonic(raw: Array, event: Array, weight: Array) -> Calibrator:
+def _isotonic(scores: Scored) -> Calibrator:
     """Isotonic regression; the map runs through the middles of its steps, so that it keeps rising."""
     from sklearn.isotonic import IsotonicRegression
 
-    x = logit(raw)
-    steps = IsotonicRegression(y_min=0, y_max=1).fit_transform(x, event, sample_weight=weight)
+    x, weight = logit(scores.raw), scores.weight
+    steps = IsotonicRegression(y_min=0, y_max=1).fit_transform(x, scores.event, sample_weight=weight)
     levels, place = np.unique(steps, return_inverse=True)
     mass = np.bincount(place, weight)
     knots = np.bincount(place, weight * x) / mass

@@ -1,57 +1,84 @@
-"""How likely is each person to buy again in the outcome window, if nobody contacts them?
+"""How are the models of p0 fitted: churn on everyone, reactivation on those who are gone?
 
-One pooled model over many monthly days. The number of rounds is found forward in time: taught by the days
-whose outcome was known by the newest complete day, judged on that day (over customers instead when there is
-no such past). Out-of-fold predictions of the newest days calibrate; then one refit on everything.
+Both are pooled over many monthly days, of which the older may count less. The number of rounds is found
+forward in time: taught by the days whose outcome was known by the newest complete day, judged on that day
+(over customers instead when there is no such past). Out-of-fold predictions of the newest days mix and
+calibrate; then one refit on everything.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 
+import numpy as np
 import polars as pl
 
 from features.asof import AsOf
 from features.errors import DataRefused
-from models.boosting import Mask, Recipe, Sample, Validated, grow, predict, validate, validate_forward
-from models.calibration import Calibrator, calibrate
+from models.boosting import Mask, Recipe, Sample, Validated, grow, validate, validate_forward
+from models.by_standing import calibrate_by_standing
+from models.calibration import Scored, held_back_loss, platt
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import Array
 from models.options import TrainOptions, XgbOptions
+from models.returning import ReturnModel, mixed
 from models.splits import customer_fold, purge
+from models.standing import is_gone, standing
 
+CHURN, REACTIVATION = "churn", "reactivation"
 # The newest days that stop and calibrate: at least so many, and more until so many returns are among them.
 _NEWEST_DAYS = 3
 _NEWEST_RETURNS = 300
 # Returns that both sides of the search for rounds need, forward in time.
 _FORWARD_RETURNS = 100
+# Parts of the reactivation trees that are tried in the mix.
+_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Which rows teach, and how much each counts.
+
+    Attributes:
+        gone_only: only rows of the lapsed and lost.
+        newest: the newest day that teaches.
+        half_life_days: age at which a day counts half; None counts all alike.
+    """
+
+    gone_only: bool
+    newest: date
+    half_life_days: float | None
+
+    def weight(self) -> pl.Expr:
+        """The weight of each row by the age of its day, times its own."""
+        own = pl.col("weight").cast(pl.Float64)
+        if self.half_life_days is None:
+            return own
+        age = (self.newest - pl.col("as_of")).dt.total_days().cast(pl.Float64)
+        return own * (age * (-1 / self.half_life_days) * float(np.log(2))).exp()
+
+
 # The last fit, with a known number of rounds, on more rows than those that found it.
-Regrow = Callable[[FeatureContract, Recipe, int], bytes]
+Regrow = Callable[[FeatureContract, Lesson, Recipe, int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class ChurnFit:
-    """A fitted model of p0.
+    """A fitted model of p0, and how it came about.
 
     Attributes:
-        raw: the trees, UBJSON.
-        calibrator: from their output to p0.
-        rounds: boosting rounds.
-        curve: cross-validated log loss after each round.
-        out_of_fold: calibrated p0 of every training row from the model that never saw its customer.
+        model: what was fitted.
+        rounds: boosting rounds, for `CHURN` and `REACTIVATION`.
+        curves: log loss on the judged rows after each round, for the same.
+        out_of_fold: calibrated p0 of every training row from trees that never saw its customer.
         newest: which training rows are of the newest days.
     """
 
-    raw: bytes
-    calibrator: Calibrator
-    rounds: int
-    curve: tuple[float, ...]
+    model: ReturnModel
+    rounds: Mapping[str, int]
+    curves: Mapping[str, tuple[float, ...]]
     out_of_fold: Array
     newest: Mask
-
-    def p0(self, matrix: pl.DataFrame) -> Array:
-        """P(net purchase in the outcome window), not contacted."""
-        return self.calibrator.apply(predict(self.raw, matrix))
 
 
 def learnable(training: pl.DataFrame) -> pl.DataFrame:
@@ -72,44 +99,63 @@ def fit_churn(
 ) -> ChurnFit:
     """Fit p0 on learnable rows; the windows are those of `as_of`.
 
-    With `regrow` the trees come from it; rounds and calibration are found on these rows all the same.
+    With `regrow` the trees come from it; rounds, mix and calibration are found on these rows all the same.
 
     Raises:
         DataRefused: when too few customers came back, or too few stayed away, to learn from.
     """
     refuse_too_few(rows, options.min_positives)
-    sample = churn_sample(rows, contract, options.folds, seed)
-    newest = newest_rows(rows)
-    recipe = Recipe("binary:logistic", xgb, seed)
-    found = _validated(sample, rows, as_of, newest, recipe)
-    repeats = newest.sum() / rows.filter(pl.Series(newest))["customer_id"].n_unique()
-    calibrator = calibrate(
-        found.out_of_fold[newest], sample.label[newest], sample.weight[newest], sample.fold[newest], repeats
+    newest, recipe = newest_rows(rows), Recipe("binary:logistic", xgb, seed)
+    gone = rows.select(is_gone()).to_series().to_numpy()
+    last: date = rows["as_of"].max()  # type: ignore[assignment]  # not empty
+    found, trees = {}, {}
+    for name, asked in ((CHURN, np.ones(len(rows), bool)), (REACTIVATION, gone)):
+        some = rows.filter(pl.Series(asked))
+        if are_too_few(some, options.min_positives):
+            continue
+        lesson = Lesson(name == REACTIVATION, last, options.half_life_days)
+        sample = churn_sample(some, contract, lesson, options.folds, seed)
+        found[name] = _validated(sample, some, as_of, newest[asked], recipe)
+        rounds = found[name].rounds
+        trees[name] = regrow(contract, lesson, recipe, rounds) if regrow else grow(sample, recipe, rounds)
+    raw, share = found[CHURN].out_of_fold.copy(), 0.0
+    scores = _scored(rows, raw, newest, options.folds, seed)  # sees what becomes of raw below
+    if REACTIVATION in found:
+        share = _best_share(scores.where(newest & gone), found[REACTIVATION].out_of_fold[newest[gone]])
+        raw[gone] = mixed(found[REACTIVATION].out_of_fold, raw[gone], share)
+    stands = rows.select(standing()).to_series().to_numpy()
+    calibration = calibrate_by_standing(scores.where(newest), stands[newest])
+    return ChurnFit(
+        ReturnModel(trees[CHURN], trees.get(REACTIVATION), share, calibration),
+        {name: one.rounds for name, one in found.items()},
+        {name: one.curve for name, one in found.items()},
+        calibration.apply(raw, stands),
+        newest,
     )
-    raw = regrow(contract, recipe, found.rounds) if regrow else grow(sample, recipe, found.rounds)
-    out_of_fold = calibrator.apply(found.out_of_fold)
-    return ChurnFit(raw, calibrator, found.rounds, found.curve, out_of_fold, newest)
 
 
-def churn_sample(rows: pl.DataFrame, contract: FeatureContract, folds: int = 1, seed: int = 0) -> Sample:
-    """Learnable rows as trees take them; with one fold nobody can be held back."""
+def churn_sample(
+    rows: pl.DataFrame, contract: FeatureContract, lesson: Lesson, folds: int = 1, seed: int = 0
+) -> Sample:
+    """The learnable rows of a lesson as trees take them; with one fold nobody can be held back."""
+    some = rows.filter(is_gone()) if lesson.gone_only else rows
     return Sample(
-        to_matrix(rows, contract),
-        rows["returned"].cast(pl.Float64).to_numpy(),
-        rows["weight"].cast(pl.Float64).to_numpy(),
-        rows.select(customer_fold("customer_id", folds, seed)).to_series().to_numpy(),
+        to_matrix(some, contract),
+        some["returned"].cast(pl.Float64).to_numpy(),
+        some.select(lesson.weight()).to_series().to_numpy(),
+        some.select(customer_fold("customer_id", folds, seed)).to_series().to_numpy(),
     )
 
 
-def past_rows(rows: pl.DataFrame, as_of: AsOf) -> tuple[Mask, Mask]:
-    """Rows whose outcome was known at the end of the newest day, and the rows of that day."""
-    newest: date = rows["as_of"].max()  # type: ignore[assignment]  # refused when empty
-    known = [one.day for one in purge([as_of.at(day) for day in rows["as_of"].unique()], as_of.at(newest))]
-    return rows["as_of"].is_in(known).to_numpy(), (rows["as_of"] == newest).to_numpy()
+def past_rows(rows: pl.DataFrame, test: AsOf) -> pl.Series:
+    """Which rows have an outcome that was known at the end of the test day."""
+    known = [one.day for one in purge([test.at(day) for day in rows["as_of"].unique()], test)]
+    return rows["as_of"].is_in(known)
 
 
 def _validated(sample: Sample, rows: pl.DataFrame, as_of: AsOf, newest: Mask, recipe: Recipe) -> Validated:
-    past, judged = past_rows(rows, as_of)
+    last: date = rows["as_of"].max()  # type: ignore[assignment]  # not empty
+    past, judged = past_rows(rows, as_of.at(last)).to_numpy(), (rows["as_of"] == last).to_numpy()
     if min(sample.label[past].sum(), sample.label[judged].sum()) < _FORWARD_RETURNS:
         return validate(sample, newest, recipe)
     return validate_forward(sample, past, judged, recipe)
@@ -125,10 +171,9 @@ def newest_rows(rows: pl.DataFrame) -> Mask:
 
 def refuse_too_few(rows: pl.DataFrame, least: int) -> None:
     """Refuse rows among which fewer customers than `least` came back, or stayed away."""
-    back = rows.filter("returned")["customer_id"].n_unique()
-    away = rows.filter(~pl.col("returned"))["customer_id"].n_unique()
-    if min(back, away) >= least:
+    if not are_too_few(rows, least):
         return
+    back, away = _both_outcomes(rows)
     what = f"{back} customers came back" if back < least else f"{away} customers stayed away"
     days = f"{rows['as_of'].n_unique()} past days"
     span = f" from {rows['as_of'].min()!s} to {rows['as_of'].max()!s}" if len(rows) else ""
@@ -136,3 +181,35 @@ def refuse_too_few(rows: pl.DataFrame, least: int) -> None:
         f"Only {what} in the outcome windows of {days}{span}, but learning needs {least} "
         "(train.min_positives): lengthen the history or shorten churn.horizon_days."
     )
+
+
+def are_too_few(rows: pl.DataFrame, least: int) -> bool:
+    """Whether fewer customers than `least` came back, or stayed away."""
+    return min(_both_outcomes(rows)) < least
+
+
+def _both_outcomes(rows: pl.DataFrame) -> tuple[int, int]:
+    """Customers who came back at any of the days, and customers who stayed away."""
+    back, away = (rows.filter(one)["customer_id"].n_unique() for one in ("returned", ~pl.col("returned")))
+    return back, away
+
+
+def _scored(rows: pl.DataFrame, raw: Array, newest: Mask, folds: int, seed: int) -> Scored:
+    return Scored(
+        raw,
+        rows["returned"].cast(pl.Float64).to_numpy(),
+        rows["weight"].cast(pl.Float64).to_numpy(),
+        rows.select(customer_fold("customer_id", folds, seed)).to_series().to_numpy(),
+        float(newest.sum() / rows.filter(pl.Series(newest))["customer_id"].n_unique()),
+    )
+
+
+def _best_share(everyone: Scored, own: Array) -> float:
+    """The mix of the reactivation trees with those of everyone that serves the gone best, held back."""
+    all_rows = np.ones(len(own), bool)
+
+    def loss(share: float) -> float:
+        scores = replace(everyone, raw=mixed(own, everyone.raw, share))
+        return held_back_loss(platt, scores, all_rows, all_rows)
+
+    return min(_SHARES, key=loss)

@@ -36,10 +36,33 @@ class TrainOptions(Options):
     max_rows: int = Field(
         default=2_000_000, ge=1000, description="most rows to learn from; beyond, a fixed sample of customers"
     )
+    half_life_days: float | None = Field(
+        default=None, gt=0, description="age in days at which a snapshot counts half; null counts all alike"
+    )
     folds: int = Field(default=4, ge=2, le=20, description="customer folds of the cross-validation")
+    tests: int = Field(
+        default=3,
+        ge=1,
+        le=24,
+        description="newest complete snapshots that judge the recipe, each by its own fit",
+    )
     min_positives: int = Field(default=50, ge=1, description="returned customers a snapshot set needs")
+    even_if_unfit: bool = Field(
+        default=False, description="train although the diagnosis says that the shop does not fit"
+    )
     promote_tolerance: float = Field(
         default=0.005, ge=0, description="AUROC the same recipe on newer data may lose and still be promoted"
+    )
+
+
+class SearchOptions(Options):
+    """Search for the parameters of the trees; off unless there are trials."""
+
+    trials: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="sets of parameters to try at each training; 0 does not search",
     )
 
 

@@ -1,4 +1,4 @@
-"""How good are the probabilities and the order? Two pictures for people. The only home of matplotlib.
+"""How good are the probabilities and the order? Pictures for people. The only home of matplotlib.
 
 Figures are objects of their own (no global state) and the same data gives the same bytes.
 """
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Formatter
 
 Floats = npt.NDArray[np.floating]
 Flags = npt.NDArray[np.bool_]
@@ -106,6 +108,35 @@ def gain_png(outcome: Flags, scores: Mapping[str, Floats], *, event: str = "chur
     return _png(figure)
 
 
+def horizon_png(curve: pl.DataFrame, horizon_days: int) -> bytes:
+    """The label-error curve: what each candidate for the horizon gets wrong, and which one is in use.
+
+    Args:
+        curve: `horizon_days`, `type_1`, `type_2`, `loss`, see `models.horizon.error_curve`.
+        horizon_days: the horizon in use.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.6), layout="constrained")
+    axes = figure.subplots()
+    days = curve["horizon_days"].to_numpy()
+    names = {
+        "type_1": "type I: called churned, came back",
+        "type_2": "type II: called active, never came back",
+        "loss": "weighted sum",
+    }
+    for place, (column, label) in enumerate(names.items()):
+        errors = curve[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        axes.plot(days, errors, color=_COLOURS[place], marker="o", markersize=4, label=label)
+    axes.axvline(horizon_days, color=_GREY, linestyle="--", linewidth=1, label=f"in use: {horizon_days} days")
+    axes.set(ylim=(0, 1), xlabel="horizon, days", ylabel="share of customers")
+    axes.set_title("What each horizon gets wrong", loc="left")
+    axes.yaxis.set_major_formatter(_percent())
+    axes.legend(loc="upper right", frameon=True, edgecolor="none", framealpha=0.85)
+    _tidy(axes)
+    return _png(figure)
+
+
 def cumulative_gain(outcome: Flags, score: Floats) -> tuple[Floats, Floats]:
     """Share of people taken, and share of all events among them, at each distinct score from the top.
 
@@ -134,7 +165,7 @@ def _wilson(share: Floats, count: npt.NDArray[np.int_]) -> tuple[Floats, Floats]
     return centre - half, centre + half
 
 
-def _percent() -> object:
+def _percent() -> "Formatter":
     from matplotlib.ticker import PercentFormatter
 
     return PercentFormatter(xmax=1, decimals=0)

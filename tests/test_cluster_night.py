@@ -205,7 +205,7 @@ def test_a_model_of_all_workers_ranks_as_well_and_is_judged_the_same(
 ):
     spread = trained(there, there.as_of(EARLIER))
     assert spread.metrics == learned.metrics
-    assert spread.bundle.churn != learned.bundle.churn
+    assert spread.bundle.returning.churn != learned.bundle.returning.churn
     known, days = local.as_of(DAY), [local.as_of(day) for day in (EARLIER, BETWEEN)]
     later = training_table(inputs.history(local, known), days, known, 1, local.stages, 10**6)
     p0s = [bundle.predict(one.bundle, later)["p0"].to_numpy() for one in (spread, learned)]

@@ -13,14 +13,16 @@ from training_world import AS_OF, feature_frame, training_frame
 
 from features.errors import DataRefused, WinbackError
 from models import bundle as bundles
-from models.calibration import Calibrator, calibrate, expit, logit
-from models.churn import learnable, newest_rows
+from models.by_standing import Calibration, calibrate_by_standing
+from models.calibration import Calibrator, Scored, calibrate, expit, logit
+from models.churn import Lesson, learnable, newest_rows
+from models.fitting import Recipe
 from models.margin import MarginRows, fit_margin, stage_means
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import auroc, ece
 from models.options import TrainOptions, ValueOptions, XgbOptions
 from models.splits import customer_fold
-from models.training import Recipe, Trained, train
+from models.training import Trained, train
 from models.value import discounted, supported_months
 
 XGB = XgbOptions(rounds=15, early_stopping=5, learning_rate=0.3)
@@ -46,8 +48,11 @@ def test_a_small_shop_learns_with_the_default_settings():
     assert few.metrics["test.auroc"] > 0.6
 
 
-def test_the_test_day_is_never_learned_from_before_it_is_judged(trained: Trained):
-    assert trained.test["as_of"].unique().to_list() == [date(2024, 5, 1)]
+def test_the_newest_days_are_judged_each_by_a_fit_of_its_own(trained: Trained):
+    days = [date(2024, 3, 1), date(2024, 4, 1), date(2024, 5, 1)]
+    assert trained.judged["as_of"].unique(maintain_order=True).to_list() == days
+    assert [*trained.snapshots] == days
+    assert trained.stability["snapshot"].unique().sort().to_list() == days
     assert trained.metrics["test.auroc"] > trained.metrics["test.recency.auroc"] > 0.5
     assert (
         trained.metrics["test.auroc_low"] < trained.metrics["test.auroc"] < trained.metrics["test.auroc_high"]
@@ -58,12 +63,14 @@ def test_the_test_day_is_never_learned_from_before_it_is_judged(trained: Trained
     }
 
 
-def test_labels_after_the_test_days_purge_line_do_not_change_its_figures(trained: Trained):
+def test_labels_after_a_test_days_purge_line_do_not_change_its_figures(trained: Trained):
     frame = training_frame()
-    line = date(2024, 3, 2)
-    after = (pl.col("as_of") > line) & (pl.col("as_of") < date(2024, 5, 1))
+    line, newest = date(2024, 3, 2), date(2024, 5, 1)
+    after = (pl.col("as_of") > line) & (pl.col("as_of") < newest)
     scrambled = frame.with_columns(returned=pl.when(after).then(~pl.col("returned")).otherwise("returned"))
-    assert train(scrambled, AS_OF, RECIPE).metrics == trained.metrics
+    again = train(scrambled, AS_OF, RECIPE)
+    assert again.snapshots[newest] == trained.snapshots[newest]
+    assert again.snapshots[date(2024, 4, 1)] != trained.snapshots[date(2024, 4, 1)]
 
 
 def test_a_saved_bundle_scores_as_before(trained: Trained, tmp_path: Path):
@@ -171,7 +178,7 @@ def test_calibration_repairs_scores_that_are_too_bold(events: int):
     truth = expit(rng.normal(-1, 1, 3 * events))
     happened, fold = (rng.random(len(truth)) < truth).astype(float), np.arange(len(truth), dtype=np.int32) % 3
     bold = expit(2 * logit(truth) + 1)
-    fitted = calibrate(bold, happened, np.ones(len(truth)), fold, 1.0)
+    fitted = calibrate(Scored(bold, happened, np.ones(len(truth)), fold, 1.0))
     p = fitted.apply(bold)
     assert ece(happened, p) < 0.05 < ece(happened, bold)
     assert abs(auroc(happened, p) - auroc(happened, bold)) < 1e-3
@@ -183,9 +190,40 @@ def test_isotonic_wins_where_a_line_cannot_fit():
     rng = np.random.default_rng(2)
     raw = rng.random(20_000)
     happened = (rng.random(20_000) < np.where(raw < 0.5, 0.1, 0.6)).astype(float)
-    fitted = calibrate(raw, happened, np.ones(20_000), np.arange(20_000, dtype=np.int32) % 4, 1.0)
+    fold = np.arange(20_000, dtype=np.int32) % 4
+    fitted = calibrate(Scored(raw, happened, np.ones(20_000), fold, 1.0))
     assert fitted.kind == "isotonic"
     assert fitted.apply(np.array([0.2, 0.8])) == pytest.approx([0.1, 0.6], abs=0.03)
+
+
+def test_a_standing_is_calibrated_apart_when_there_is_enough_to_tell_it_apart():
+    rng = np.random.default_rng(2)
+    raw, fold = rng.uniform(0.1, 0.5, 8000), np.arange(8000, dtype=np.int32) % 4
+    stands = np.array(["active", "one_order", "gone", "one_order_gone"])[np.arange(8000) // 2000]
+    truth = np.where(stands == "active", raw * 1.8, np.where(stands == "gone", raw * 0.5, raw))
+    scores = Scored(raw, (rng.random(8000) < truth).astype(float), np.ones(8000), fold, 1.0)
+    fitted = calibrate_by_standing(scores, stands)
+    p = fitted.apply(raw, stands)
+    for name in np.unique(stands):
+        assert p[stands == name].mean() == pytest.approx(truth[stands == name].mean(), abs=0.03)
+    assert fitted.by_standing["one_order"] != fitted.by_standing["active"]
+    assert Calibration.from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
+
+
+def test_few_events_of_a_standing_are_pooled_with_its_model():
+    rng = np.random.default_rng(2)
+    raw, fold = rng.uniform(0.1, 0.5, 4000), np.arange(4000, dtype=np.int32) % 4
+    stands = np.where(np.arange(4000) < 60, "one_order_gone", "gone")
+    event = (rng.random(4000) < np.where(stands == "gone", raw, 0.9)).astype(float)
+    fitted = calibrate_by_standing(Scored(raw, event, np.ones(4000), fold, 1.0), stands)
+    assert fitted.by_standing["one_order_gone"].apply(np.array([0.3]))[0] < 0.4
+    assert fitted.by_standing["one_order"] == fitted.by_standing["active"]
+
+
+def test_an_older_day_counts_less_by_its_half_life():
+    rows = pl.DataFrame({"as_of": [date(2024, 1, 31), date(2024, 1, 1)], "weight": [2.0, 1.0]})
+    lesson = Lesson(gone_only=False, newest=date(2024, 1, 31), half_life_days=30)
+    assert rows.select(lesson.weight()).to_series().to_list() == pytest.approx([2.0, 0.5])
 
 
 def test_drift_in_time_widens_the_error_most_in_the_middle():
