@@ -29,7 +29,7 @@ from models.assignment import list_id
 from models.bundle import Bundle, load_bundle, predict
 from models.decision import Decision, Night, decide
 from models.outputs import Manifest, contact_by, scores
-from models.reasons import explained, facts
+from models.reasons import explained_return, facts
 
 SCORES = "scores.parquet"
 _ROWS_SHOWN = 10
@@ -225,7 +225,7 @@ def _grounds(features: Path, bundle: Path, listed: pl.Series) -> pl.DataFrame:
 def _grounds_of_part(model: Bundle, features: Path, listed: pl.Series) -> pl.DataFrame:
     theirs = pl.col("customer_id").is_in(listed.implode())
     people = pl.scan_parquet(features).filter(theirs).collect()
-    said = explained(model.churn, model.contract, people).drop("customer_id")
+    said = explained_return(model.returning, model.contract, people).drop("customer_id")
     return facts(people).hstack(said)
 
 

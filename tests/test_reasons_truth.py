@@ -1,7 +1,7 @@
 """The reasons against the truth of the demo shop: does a person who left for a visible cause get it told?
 
-The truth says of everybody who left what the data shows of their cause (`visible_sign`). Nothing of it is read
-by the pipeline.
+The truth says of everybody who left what the data shows of their cause (`visible_sign`). The pipeline reads
+nothing of it.
 """
 
 import json
@@ -15,7 +15,8 @@ import pytest
 from flows.demo import overrides_for
 from flows.demo_shop import ShopPlan, write_shop
 from models.bundle import Bundle, load_bundle
-from models.reasons import Group, explained, facts, told
+from models.reasons import Group, explained_return, facts, told
+from models.returning import ReturnModel
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAN = ShopPlan(customers=4000, dirty=False)
@@ -56,10 +57,11 @@ def model(folder: Path) -> Bundle:
     return load_bundle(found.parent)
 
 
-def first_two(people: pl.DataFrame, trees: bytes, bundle: Bundle) -> pl.DataFrame:
+def first_two(people: pl.DataFrame, returning: ReturnModel, bundle: Bundle) -> pl.DataFrame:
     """The groups of the first two reasons of each, facts left out."""
     features = people.drop("cause")
-    said = facts(features).hstack(explained(trees, bundle.contract, features).drop("customer_id"))
+    moved = explained_return(returning, bundle.contract, features).drop("customer_id")
+    said = facts(features).hstack(moved)
     groups = told(said, months=12).filter(pl.col("place") < 2, pl.col("why").is_not_null())
     return people.select("cause").with_row_index("row").join(groups, on="row", how="left")
 
@@ -75,7 +77,7 @@ def confusion(found: pl.DataFrame) -> pl.DataFrame:
 
 def test_the_true_cause_is_among_the_first_two_reasons(night: Path) -> None:
     people, bundle = left_for_a_visible_cause(night), model(night)
-    found = first_two(people, bundle.churn, bundle)
+    found = first_two(people, bundle.returning, bundle)
     right = found.filter(pl.col("topic") == pl.col("cause"))["row"].n_unique() / people.height
     with pl.Config(tbl_cols=-1, tbl_width_chars=200):
         print(f"\n{right:.3f} of {people.height}\n{confusion(found)}")  # noqa: T201 - the figure is the point

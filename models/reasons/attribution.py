@@ -13,6 +13,8 @@ from models.boosting import contributions
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import Array
 from models.reasons.groups import OWN_PAST, Group, group_of, window_days
+from models.returning import ReturnModel
+from models.standing import is_gone
 
 Flags = npt.NDArray[np.bool_]
 # Rows of contributions in memory at a time: one Float64 per row and feature.
@@ -43,6 +45,27 @@ def explained(trees: bytes, contract: FeatureContract, features: pl.DataFrame) -
     """
     chunks = [_explained(trees, contract, chunk) for chunk in features.iter_slices(_CHUNK)]
     return pl.concat(chunks) if chunks else _explained(trees, contract, features)
+
+
+def explained_return(model: ReturnModel, contract: FeatureContract, features: pl.DataFrame) -> pl.DataFrame:
+    """What each group contributes to p0 as the whole model has it, before calibration; see `explained`.
+
+    The model mixes log-odds, so that contributions mix alike: those of the gone are of both kinds of trees.
+
+    Args:
+        model: the model of the return.
+        contract: the features it reads.
+        features: see `explained`; with `stage`.
+    """
+    everyone = explained(model.churn, contract, features).with_row_index()
+    if model.reactivation is None or not model.share:
+        return everyone.drop("index")
+    gone = features.select(is_gone()).to_series()
+    own = explained(model.reactivation, contract, features.filter(gone))
+    churn = everyone.filter(gone)
+    both = [own[why(g)] * model.share + churn[why(g)] * (1 - model.share) for g in Group]
+    parts = [churn.with_columns(both), everyone.filter(~gone)]
+    return pl.concat(parts).sort("index").drop("index")
 
 
 def _explained(trees: bytes, contract: FeatureContract, features: pl.DataFrame) -> pl.DataFrame:

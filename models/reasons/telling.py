@@ -45,7 +45,7 @@ def told(people: pl.DataFrame, months: int) -> pl.DataFrame:
 
     Returns:
         `row` (place of the person), `place` (0 to 2), `topic` (a group, or one of `FACTS`), `saying` (its
-        place among the topic's), `why` (log-odds towards not returning, null for facts); sorted by row, place.
+        place among the topic's), `why` (log-odds towards not returning, null for facts), sorted.
     """
     topics = _applicable(people, months)
     found = [pl.DataFrame(schema=_TOLD), *(_topic(people, topic, some) for topic, some in topics.items())]
