@@ -9,6 +9,7 @@ calibrate; then one refit on everything.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -17,7 +18,7 @@ from features.asof import AsOf
 from features.errors import DataRefused
 from models.boosting import Mask, Recipe, Sample, Validated, grow, validate, validate_forward
 from models.by_standing import calibrate_by_standing
-from models.calibration import Scored, held_back_loss, platt
+from models.calibration import Scored, held_back_loss, logit, platt
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import Array
 from models.options import TrainOptions, XgbOptions
@@ -37,17 +38,35 @@ _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Which rows teach, and how much each counts.
+    """Which rows teach, how much each counts, and what is told beforehand.
+
+    How many come back differs from day to day with the season, for everybody alike. The trees are told each
+    day's own rate, so that they need not explain it by what differs between people.
 
     Attributes:
         gone_only: only rows of the lapsed and lost.
-        newest: the newest day that teaches.
+        rates: day: share of its rows that returned; the newest is where predictions start from.
         half_life_days: age at which a day counts half; None counts all alike.
     """
 
     gone_only: bool
-    newest: date
+    rates: Mapping[date, float]
     half_life_days: float | None
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, *, gone_only: bool, half_life_days: float | None) -> Self:
+        """The lesson of learnable rows, of the gone alone where asked."""
+        weight = rows["weight"].cast(pl.Float64).to_numpy()
+        days, place = np.unique(rows["as_of"].to_numpy(), return_inverse=True)
+        back = np.bincount(place, weight * rows["returned"].to_numpy())
+        # Half a row of either kind keeps the rates inside.
+        rates = (back + 0.5) / (np.bincount(place, weight) + 1.0)
+        return cls(gone_only, dict(zip(days.tolist(), rates.tolist(), strict=True)), half_life_days)
+
+    @property
+    def newest(self) -> date:
+        """The newest day that teaches."""
+        return max(self.rates)
 
     def weight(self) -> pl.Expr:
         """The weight of each row by the age of its day, times its own."""
@@ -56,6 +75,11 @@ class Lesson:
             return own
         age = (self.newest - pl.col("as_of")).dt.total_days().cast(pl.Float64)
         return own * (age * (-1 / self.half_life_days) * float(np.log(2))).exp()
+
+    def offset(self, rows: pl.DataFrame) -> Array:
+        """The log-odds of each row's day."""
+        rates = rows.select(pl.col("as_of").replace_strict(self.rates, return_dtype=pl.Float64)).to_series()
+        return logit(rates.to_numpy())
 
 
 # The last fit, with a known number of rounds, on more rows than those that found it.
@@ -107,13 +131,12 @@ def fit_churn(
     refuse_too_few(rows, options.min_positives)
     newest, recipe = newest_rows(rows), Recipe("binary:logistic", xgb, seed)
     gone = rows.select(is_gone()).to_series().to_numpy()
-    last: date = rows["as_of"].max()  # type: ignore[assignment]  # not empty
     found, trees = {}, {}
     for name, asked in ((CHURN, np.ones(len(rows), bool)), (REACTIVATION, gone)):
         some = rows.filter(pl.Series(asked))
         if are_too_few(some, options.min_positives):
             continue
-        lesson = Lesson(name == REACTIVATION, last, options.half_life_days)
+        lesson = Lesson.of(some, gone_only=name == REACTIVATION, half_life_days=options.half_life_days)
         sample = churn_sample(some, contract, lesson, options.folds, seed)
         found[name] = _validated(sample, some, as_of, newest[asked], recipe)
         rounds = found[name].rounds
@@ -144,6 +167,8 @@ def churn_sample(
         some["returned"].cast(pl.Float64).to_numpy(),
         some.select(lesson.weight()).to_series().to_numpy(),
         some.select(customer_fold("customer_id", folds, seed)).to_series().to_numpy(),
+        lesson.offset(some),
+        lesson.rates[lesson.newest],
     )
 
 

@@ -78,7 +78,9 @@ def search(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, tests: list[date], j
     if not days:
         return Searched(recipe.xgb, ())
     sample = churn_sample(
-        known, FeatureContract.of(known), Lesson(gone_only=False, newest=max(days), half_life_days=None)
+        known,
+        FeatureContract.of(known),
+        Lesson.of(known, gone_only=False, half_life_days=recipe.train.half_life_days),
     )
     masks = [(past_rows(known, as_of.at(day)).to_numpy(), (known["as_of"] == day).to_numpy()) for day in days]
     study = _study(journal)

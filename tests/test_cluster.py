@@ -5,7 +5,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from models.spread import Spread
 from models.training import train
 
 pytestmark = pytest.mark.dask
-LESSON = Lesson(gone_only=False, newest=date(2024, 5, 1), half_life_days=None)
+LESSON = Lesson.of(learnable(training_frame()), gone_only=False, half_life_days=None)
 XGB = XgbOptions(rounds=25, early_stopping=5, learning_rate=0.3, min_child_weight=5)
 RECIPE = Recipe("binary:logistic", XGB, seed=7)
 PARTS = 6

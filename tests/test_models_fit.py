@@ -222,7 +222,7 @@ def test_few_events_of_a_standing_are_pooled_with_its_model():
 
 def test_an_older_day_counts_less_by_its_half_life():
     rows = pl.DataFrame({"as_of": [date(2024, 1, 31), date(2024, 1, 1)], "weight": [2.0, 1.0]})
-    lesson = Lesson(gone_only=False, newest=date(2024, 1, 31), half_life_days=30)
+    lesson = Lesson(gone_only=False, rates={date(2024, 1, 31): 0.2, date(2024, 1, 1): 0.1}, half_life_days=30)
     assert rows.select(lesson.weight()).to_series().to_list() == pytest.approx([2.0, 0.5])
 
 
