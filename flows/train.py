@@ -37,6 +37,7 @@ from models.fitness import refuse_unfit
 from models.fitting import Recipe
 from models.plots import calibration_png, gain_png
 from models.promotion import Scores, Verdict, judge
+from models.reasons.summary import shap_files
 from models.splits import complete_snapshots
 from models.spread import Spread
 from models.tracking import (
@@ -306,6 +307,7 @@ def _files(trained: training.Trained) -> dict[str, bytes]:
         CALIBRATION: calibration_png(churned, probability),
         GAIN: gain_png(churned, {"model": probability, "recency": silence}),
         DECILES: trained.deciles.write_csv().encode(),
+        **shap_files(trained.bundle.returning.churn, trained.bundle.contract, trained.judged),
         "report/importance.csv": trained.importance.write_csv().encode(),
         "report/notes.md": f"# What the data could not show\n\n{notes}\n".encode(),
         "data/feature_contract.json": json.dumps(trained.bundle.contract.to_json(), indent=1).encode(),

@@ -119,7 +119,7 @@ def _experience() -> tuple[Saying, ...]:
         *(_fell(kind) for kind in ("nps", "survey")),
         Saying(
             "gave_back",
-            (returned > 0) & (given_back >= 0.1),
+            (returned > 0) & given_back.is_between(0.1, 1),
             {"returned": returned, "bought": (returned / given_back).round()},
         ),
         Saying(
@@ -162,9 +162,14 @@ def _basket() -> tuple[Saying, ...]:
     before = _ORDERS - pl.col(f"orders_{_YEAR}d")
     several = (pl.col(f"orders_{_YEAR}d") > 1) & (before > 1)
     return (
-        Saying("order_smaller", _SEVERAL & (last <= mean * _SHRUNK), {"last": last, "mean": mean}),
+        Saying("order_smaller", _SEVERAL & _shrunk(last, mean), {"last": last, "mean": mean}),
         Saying("fewer_lines", several & (lately <= ever * _SHRUNK), {"lately": lately, "ever": ever}),
     )
+
+
+def _shrunk(amount: pl.Expr, usual: pl.Expr) -> pl.Expr:
+    """Amounts in minor units that are told apart when they are rounded to whole ones."""
+    return (amount <= usual * _SHRUNK) & (amount <= usual - 1)
 
 
 def _spend() -> tuple[Saying, ...]:
@@ -172,7 +177,7 @@ def _spend() -> tuple[Saying, ...]:
     # Half a year before the last one is enough to tell what a year was like.
     long = tenure >= 1.5 * _YEAR
     before = (ever - lately) * float(_YEAR) / (tenure - _YEAR)
-    less = (lately > 0) & (lately <= before * _SHRUNK)
+    less = (lately > 0) & _shrunk(lately, before)
     return (Saying("spends_less", _SEVERAL & long & less, {"lately": lately, "before": before}),)
 
 

@@ -108,7 +108,7 @@ def _topic(people: pl.DataFrame, topic: str, some: Iterable[Saying]) -> pl.DataF
         saying=pl.coalesce(holds).cast(pl.Int32),
         why=said,
     )
-    counts = pl.lit(value=True) if topic in FACTS else pl.col("why") >= LEAST
+    counts = pl.lit(value=True) if topic in FACTS else pl.col("why").is_finite() & (pl.col("why") >= LEAST)
     return found.filter(pl.col("saying").is_not_null() & counts)
 
 
