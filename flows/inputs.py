@@ -72,6 +72,12 @@ def gate(settings: Settings, run: str) -> Iterator[Gate]:
         yield opened
 
 
+def data_docs(settings: Settings) -> str | None:
+    """Address of the first page of the Data Docs; None before the first check."""
+    index = workspace(settings).quality / "index.html"
+    return index.absolute().as_uri() if index.is_file() else None
+
+
 @contextmanager
 def engine(settings: Settings) -> Iterator[Engine]:
     """Where the heavy steps of one run are done; its results are gone at the end of the outermost block.

@@ -9,7 +9,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -32,18 +31,14 @@ from flows.survey import Survey, known_history, said, settle, survey
 from models import training
 from models.bundle import load_bundle
 from models.churn import Regrow
+from models.dossier import files_of, findings_of, trial_runs
 from models.evaluate import Response
 from models.fitness import refuse_unfit
 from models.fitting import Recipe
-from models.plots import calibration_png, gain_png
 from models.promotion import Scores, Verdict, judge
-from models.reasons.summary import shap_files
 from models.splits import complete_snapshots
 from models.spread import Spread
 from models.tracking import (
-    CALIBRATION,
-    DECILES,
-    GAIN,
     RegisteredModel,
     TrainingRecord,
     champion,
@@ -264,7 +259,16 @@ def _record(
     recipe = _digest(json.dumps({name: options[name] for name in _SECTIONS}, sort_keys=True), code_commit())
     contract = json.dumps(trained.bundle.contract.to_json(), sort_keys=True)
     params = {f"{name}.{k}": v for name in _SECTIONS for k, v in options[name].items()}
-    tested = trained.judged["as_of"].max()
+    tested, docs = date.fromisoformat(str(trained.judged["as_of"].max())), inputs.data_docs(settings)
+    tags = {
+        "data.tested_on": str(tested),
+        "model.digest": trained.bundle.digest,
+        _QUESTION: _question(settings),
+    }
+    about, response = trained.bundle.about, _recipe(settings).response
+    findings = findings_of(
+        trained, response, lake_version=lake_version, currency=settings.currency, docs=docs
+    )
     return TrainingRecord(
         as_of=as_of.day,
         horizon_days=as_of.horizon_days,
@@ -278,12 +282,12 @@ def _record(
         config=options,
         sample=sample,
         bundle=bundle,
-        files=_files(trained),
-        tags={
-            "data.tested_on": str(tested),
-            "model.digest": trained.bundle.digest,
-            _QUESTION: _question(settings),
-        },
+        curves={f"{name}.log_loss": curve for name, curve in trained.curves.items()},
+        snapshots=trained.snapshots,
+        nested=trial_runs(trained.trials),
+        files=files_of(findings),
+        profile={"num_rows": about["rows"], "num_days": len(about["days"])},
+        tags={**tags, "quality.data_docs": docs} if docs else tags,
     )
 
 
@@ -296,22 +300,6 @@ def _with_survey(record: TrainingRecord, surveyed: Survey) -> TrainingRecord:
         files={**record.files, **surveyed.files()},
         tags={**record.tags, **surveyed.tags()},
     )
-
-
-def _files(trained: training.Trained) -> dict[str, bytes]:
-    churned = ~trained.judged["returned"].to_numpy()
-    probability = trained.judged["churn_probability"].to_numpy()
-    silence = trained.judged["days_since_last_purchase"].to_numpy().astype(np.float64)
-    notes = "\n".join(f"- {note}" for note in trained.notes) or "- nothing to note"
-    return {
-        CALIBRATION: calibration_png(churned, probability),
-        GAIN: gain_png(churned, {"model": probability, "recency": silence}),
-        DECILES: trained.deciles.write_csv().encode(),
-        **shap_files(trained.bundle.returning.churn, trained.bundle.contract, trained.judged),
-        "report/importance.csv": trained.importance.write_csv().encode(),
-        "report/notes.md": f"# What the data could not show\n\n{notes}\n".encode(),
-        "data/feature_contract.json": json.dumps(trained.bundle.contract.to_json(), indent=1).encode(),
-    }
 
 
 def _scores(metrics: dict[str, float], tags: dict[str, str]) -> Scores:

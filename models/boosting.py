@@ -98,11 +98,13 @@ class Validated:
         rounds: boosting rounds for a fit on all rows.
         out_of_fold: prediction for each row by the model that never saw its customer.
         curve: loss on the judged rows after each round.
+        forward: prediction of the judged rows by a model of the past ones alone; None without such a past.
     """
 
     rounds: int
     out_of_fold: Array
     curve: tuple[float, ...]
+    forward: Array | None = None
 
 
 def library() -> Any:  # noqa: ANN401 - a module without types
@@ -188,12 +190,13 @@ def validate_forward(sample: Sample, past: Mask, judged: Mask, recipe: Recipe) -
     """
     raw, curve = _stopped(sample.where(past), sample.where(judged), recipe)
     rounds = int(np.argmin(curve)) + 1
+    forward = predict(raw, sample.matrix.filter(pl.Series(judged)))
     out_of_fold = np.zeros(len(sample.label))
     for fold in np.unique(sample.fold):
         held = sample.fold == fold
         raw = grow(sample.where(~held), recipe, rounds)
         out_of_fold[held] = predict(raw, sample.matrix.filter(pl.Series(held)))
-    return Validated(rounds, out_of_fold, tuple(curve))
+    return Validated(rounds, out_of_fold, tuple(curve), forward)
 
 
 def validate(sample: Sample, judged: Mask, recipe: Recipe) -> Validated:

@@ -14,10 +14,9 @@ from typing import Any
 import polars as pl
 
 from features.errors import WinbackError
-from models.churn import CHURN, REACTIVATION
 from models.margin import MarginModel
 from models.matrix import FeatureContract, to_matrix
-from models.returning import ReturnModel
+from models.returning import CHURN, REACTIVATION, ReturnModel
 from models.value import Worth
 
 _SCHEMA = 2

@@ -1,22 +1,26 @@
 """How likely is each person to buy again in the outcome window, if nobody contacts them?
 
-The churn trees, which learned from everyone, speak for all who are not gone. For the gone (lapsed and lost)
-the reactivation trees, which learned from the gone alone, are mixed in on the log-odds, by a share that was
-found on customers held back. Then each standing is calibrated.
+Several opinions are mixed on the log-odds and then calibrated: boosted trees, a smooth line through the
+core features, and the latent attrition model among the features. For the gone (lapsed and lost) trees of
+their own, which learned from the gone alone, are heard too, with weights of their own: that mix is the
+*reactivation* model. The churn model speaks for the others.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
 import polars as pl
 
-from models.boosting import Mask, predict
+from models.boosting import predict
 from models.by_standing import Calibration
-from models.calibration import expit, logit
 from models.metrics import Array
-from models.standing import STANDINGS, standing
+from models.smooth import SmoothModel
+from models.stack import mixed
+from models.standing import is_gone, standing
+
+# The opinions. Trees of everyone, trees of the gone, the smooth line, the latent attrition model.
+CHURN, REACTIVATION, SMOOTH, ATTRITION = "churn", "reactivation", "smooth", "attrition"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +30,19 @@ class ReturnModel:
     Attributes:
         churn: trees of everyone, UBJSON.
         reactivation: trees of the gone, UBJSON; None where too few of them came back to learn from.
-        share: part of the reactivation trees in the log-odds of the gone, 0 to 1.
-        calibration: from the trees' output to p0.
+        smooth: the line through the core features.
+        attrition: the feature that holds the latent attrition model's P(no purchase); None without one.
+        weights: opinion: its weight, for those who are not gone.
+        weights_of_gone: the same for the gone.
+        calibration: from the mix to p0.
     """
 
     churn: bytes
     reactivation: bytes | None
-    share: float
+    smooth: SmoothModel
+    attrition: str | None
+    weights: Mapping[str, float]
+    weights_of_gone: Mapping[str, float]
     calibration: Calibration
 
     def p0(self, matrix: pl.DataFrame, people: pl.DataFrame) -> tuple[Array, Array]:
@@ -43,28 +53,47 @@ class ReturnModel:
             people: `stage` and `orders` of the same rows.
         """
         stands = people.select(standing()).to_series().to_numpy()
-        gone = np.isin(stands, [name for name, apart in STANDINGS.items() if apart])
-        p0 = self.calibration.apply(self._raw(matrix, gone), stands)
+        p0 = self.calibration.apply(self._mix(matrix, people), stands)
         return p0, self.calibration.standard_error(p0, stands)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the trees as JSON values."""
-        return {"share": self.share, "calibration": self.calibration.to_json()}
+        return {
+            "smooth": self.smooth.to_json(),
+            "attrition": self.attrition,
+            "weights": dict(self.weights),
+            "weights_of_gone": dict(self.weights_of_gone),
+            "calibration": self.calibration.to_json(),
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], churn: bytes, reactivation: bytes | None) -> Self:
         """The model that `to_json` wrote, with its trees."""
-        return cls(churn, reactivation, content["share"], Calibration.from_json(content["calibration"]))
+        return cls(
+            churn,
+            reactivation,
+            SmoothModel.from_json(content["smooth"]),
+            content["attrition"],
+            content["weights"],
+            content["weights_of_gone"],
+            Calibration.from_json(content["calibration"]),
+        )
 
-    def _raw(self, matrix: pl.DataFrame, gone: Mask) -> Array:
-        raw = predict(self.churn, matrix)
-        if self.reactivation is None or not gone.any():
-            return raw
-        own = predict(self.reactivation, matrix.filter(pl.Series(gone)))
-        raw[gone] = mixed(own, raw[gone], self.share)
+    def _mix(self, matrix: pl.DataFrame, people: pl.DataFrame) -> Array:
+        opinions = {CHURN: predict(self.churn, matrix), SMOOTH: self.smooth.predict(matrix)}
+        if self.attrition is not None:
+            opinions[ATTRITION] = attrition_opinion(matrix, self.attrition)
+        raw = mixed(opinions, self.weights)
+        gone = people.select(is_gone()).to_series()
+        rows = gone.to_numpy()
+        if rows.any():
+            of_gone = {name: p[rows] for name, p in opinions.items()}
+            if self.reactivation is not None:
+                of_gone[REACTIVATION] = predict(self.reactivation, matrix.filter(gone))
+            raw[rows] = mixed(of_gone, self.weights_of_gone)
         return raw
 
 
-def mixed(own: Array, everyone: Array, share: float) -> Array:
-    """Two probabilities, mixed on the log-odds."""
-    return expit(share * logit(own) + (1 - share) * logit(everyone))
+def attrition_opinion(matrix: pl.DataFrame, name: str) -> Array:
+    """P(a purchase) by the latent attrition model; even odds where it does not know."""
+    return 1 - matrix[name].cast(pl.Float64).fill_null(0.5).to_numpy()

@@ -11,9 +11,10 @@ from datetime import date
 import polars as pl
 
 from features.asof import AsOf
+from models import baselines
 from models.boosting import importance
-from models.churn import are_too_few, past_rows
 from models.fitting import Recipe, fit_margin_of_return, fit_p0
+from models.lesson import are_too_few, past_rows
 from models.matrix import FeatureContract, to_matrix
 
 
@@ -23,7 +24,7 @@ class Judged:
 
     Attributes:
         rows: learnable rows of the test days with p0, churn_probability and expected_margin, each by a fit
-            that knew nothing after its day; sorted by as_of and customer_id.
+            that knew nothing after its day, and what `models.baselines` say; sorted by as_of and customer_id.
         stability: feature, snapshot, gain_share: what the churn trees of each fit used.
     """
 
@@ -41,7 +42,8 @@ def judge_recipe(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, days: Sequence
         days: on which days, see `test_days`; at least one.
     """
     parts = [_judged(rows, as_of, day, recipe) for day in days]
-    return Judged(pl.concat(one.rows for one in parts), pl.concat(one.stability for one in parts))
+    rows = pl.concat((one.rows for one in parts), how="diagonal")  # a baseline may be missing on a day
+    return Judged(rows, pl.concat(one.stability for one in parts))
 
 
 def test_days(rows: pl.DataFrame, as_of: AsOf, most: int, min_positives: int) -> list[date]:
@@ -63,6 +65,7 @@ def _judged(rows: pl.DataFrame, as_of: AsOf, day: date, recipe: Recipe) -> Judge
     found = test.with_columns(
         p0=p0, churn_probability=1 - p0, expected_margin=p0 * window.predict(matrix, test["stage"])[0]
     )
+    found = baselines.fitted(past, found, as_of.horizon_days, recipe.seed)
     gains = importance(churn.model.churn)
     stability = pl.DataFrame(
         {"feature": list(gains), "snapshot": [day] * len(gains), "gain_share": list(gains.values())},

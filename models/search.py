@@ -21,8 +21,8 @@ from features.errors import ConfigError
 from features.hashing import uniform
 from models.boosting import Mask, Sample, forward_loss
 from models.boosting import Recipe as Trees
-from models.churn import Lesson, are_too_few, churn_sample, past_rows
 from models.fitting import Recipe
+from models.lesson import Lesson, are_too_few, churn_sample, past_rows
 from models.matrix import FeatureContract
 from models.options import XgbOptions
 

@@ -10,7 +10,7 @@ import polars as pl
 from features.engine import Engine
 from features.errors import WinbackError
 from models.boosting import Recipe, Sample, grow_together, meeting
-from models.churn import Lesson, churn_sample, learnable
+from models.lesson import Lesson, churn_sample, learnable
 from models.matrix import FeatureContract
 
 

@@ -15,12 +15,14 @@ import polars as pl
 from features.asof import AsOf
 from features.contracts import check
 from features.errors import DataRefused
+from models import baselines
 from models.boosting import importance
 from models.bundle import Bundle
 from models.calibration import logit
-from models.churn import Regrow, learnable, refuse_too_few
+from models.churn import Regrow
 from models.evaluate import evaluate
 from models.fitting import Fitted, Recipe, fit
+from models.lesson import learnable, refuse_too_few
 from models.metrics import deciles
 from models.rolling import judge_recipe, test_days
 from models.search import Searched, Trial, search
@@ -104,7 +106,7 @@ def train(
         recipe = replace(recipe, xgb=searched.xgb)
     tested = judge_recipe(rows, as_of, recipe, days) if days else None
     fitted = fit(rows, as_of, recipe, regrow)
-    split, judged, notes = "cv", _cross_validated(rows, fitted), (_NO_TEST, *fitted.notes)
+    split, judged, notes = "cv", _cross_validated(rows, as_of, recipe, fitted), (_NO_TEST, *fitted.notes)
     if tested is not None:
         split, judged, notes = "test", tested.rows, fitted.notes
     if recipe.search.trials and not searched.trials:
@@ -141,11 +143,12 @@ def refuse_incomplete(training: pl.DataFrame, as_of: AsOf) -> None:
         )
 
 
-def _cross_validated(rows: pl.DataFrame, fitted: Fitted) -> pl.DataFrame:
-    """The newest day, scored by fits that never saw the customer."""
+def _cross_validated(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, fitted: Fitted) -> pl.DataFrame:
+    """The newest day, scored by fits that never saw the customer, beside the baselines that need no past."""
     p0 = fitted.churn.out_of_fold
     scored = rows.with_columns(p0=p0, churn_probability=1 - p0)
-    return scored.filter(pl.col("as_of") == pl.col("as_of").max())
+    newest = scored.filter(pl.col("as_of") == pl.col("as_of").max())
+    return baselines.fitted(rows.clear(), newest, as_of.horizon_days, recipe.seed)
 
 
 def _drift(snapshots: Mapping[date, Mapping[str, float]], split: str) -> float:
@@ -163,7 +166,8 @@ def _params(bundle: Bundle, fitted: Fitted, rows: pl.DataFrame) -> dict[str, str
         **rounds,
         **kinds,
         "churn.features": len(bundle.contract.names),
-        "reactivation.share": returning.share,
+        **{f"weight.{name}": count for name, count in returning.weights.items()},
+        **{f"weight_of_gone.{name}": count for name, count in returning.weights_of_gone.items()},
         "train.rows": len(rows),
         "train.days": rows["as_of"].n_unique(),
         "value.months_seen_if_returned": bundle.returned.months,

@@ -20,8 +20,8 @@ from flows.cluster.engine import even
 from flows.settings import DaskOptions
 from models import boosting, bundle
 from models.boosting import Recipe, Sample, Seat, grow_together, meeting, predict
-from models.churn import Lesson, churn_sample, learnable
 from models.fitting import Recipe as Training
+from models.lesson import Lesson, churn_sample, learnable
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import auroc
 from models.options import TrainOptions, ValueOptions, XgbOptions

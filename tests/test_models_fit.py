@@ -15,8 +15,8 @@ from features.errors import DataRefused, WinbackError
 from models import bundle as bundles
 from models.by_standing import Calibration, calibrate_by_standing
 from models.calibration import Calibrator, Scored, calibrate, expit, logit
-from models.churn import Lesson, learnable, newest_rows
 from models.fitting import Recipe
+from models.lesson import Lesson, learnable, newest_rows
 from models.margin import MarginRows, fit_margin, stage_means
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import auroc, ece

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -21,6 +22,7 @@ from models.reasons import Group, attribution, explained, explained_return, grou
 from models.reasons.groups import FEATURES, _matches, window_days
 from models.reasons.summary import SIZES, SUMMARY, shap_files
 from models.returning import ReturnModel
+from models.smooth import fit_smooth
 from models.standing import is_gone
 
 RECIPE = Recipe("binary:logistic", XgbOptions(rounds=20, threads=1), 7)
@@ -131,24 +133,56 @@ def test_who_bought_once_has_no_rhythm_and_no_usual_basket():
     assert grouped(names, silent=40, orders=2) == {"rhythm": 3, "experience": 1, "basket": 1, "range": 1}
 
 
-def test_the_gone_are_explained_by_the_mix_that_speaks_for_them(taught):
-    rows, contract, churn = taught
+@pytest.fixture(scope="module")
+def mixture(taught):
+    """A model of four opinions."""
+    rows = taught[0].with_columns(p_no_purchase_60d=(pl.col("days_since_last_purchase") + 1) / 300)
+    contract = FeatureContract.of(rows)
     gone = rows.select(is_gone()).to_series()
-    own = trees(rows.filter(gone), contract)
-    mixed = explained_return(ReturnModel(churn, own, 0.25, Calibration({})), contract, rows)
-    everyone, apart = explained(churn, contract, rows), explained(own, contract, rows)
-    assert mixed.filter(~gone).equals(everyone.filter(~gone))
-    expected = 0.25 * apart[why(Group.SPEND)] + 0.75 * everyone[why(Group.SPEND)]
-    assert mixed["customer_id"].equals(rows["customer_id"])
-    assert np.allclose(mixed[why(Group.SPEND)].filter(gone), expected.filter(gone))
-    assert not np.allclose(mixed[why(Group.SPEND)].filter(gone), everyone[why(Group.SPEND)].filter(gone))
-    for trees_of_gone in (None, own):
-        unmixed = ReturnModel(churn, trees_of_gone, 0.0, Calibration({}))
-        assert explained_return(unmixed, contract, rows).equals(everyone)
+    sample = Sample(to_matrix(rows, contract), rows["returned"].cast(pl.Float64).to_numpy(), *_each(rows))
+    weights = {"churn": 0.5, "smooth": 0.3, "attrition": 0.2}
+    of_gone = {"churn": 0.1, "smooth": 0.2, "attrition": 0.3, "reactivation": 0.4}
+    own, line = trees(rows.filter(gone), contract), fit_smooth(sample, contract)
+    model = ReturnModel(
+        trees(rows, contract), own, line, "p_no_purchase_60d", weights, of_gone, Calibration({})
+    )
+    return rows, contract, model
 
 
-def test_the_report_shows_what_moves_predictions(taught):
-    rows, contract, raw = taught
+def _each(rows):
+    return np.ones(len(rows)), np.zeros(len(rows), np.int32)
+
+
+def test_groups_add_up_to_p0_as_the_whole_model_has_it(mixture):
+    rows, contract, model = mixture
+    said = explained_return(model, contract, rows).drop("customer_id").sum_horizontal()
+    mean = pl.Series(logit(model._mix(to_matrix(rows, contract), rows))) + said
+    gone = rows.select(is_gone()).to_series()
+    # What is left over is the mean, the same for all of whom the same opinions speak.
+    for some in (mean.filter(gone), mean.filter(~gone)):
+        assert len(some) > 100
+        assert some.max() - some.min() < 1e-4
+
+
+def test_a_model_of_trees_alone_is_explained_by_them(mixture):
+    rows, contract, model = mixture
+    alone = replace(model, weights={"churn": 1.0}, weights_of_gone={"reactivation": 1.0})
+    gone = rows.select(is_gone()).to_series()
+    found = explained_return(alone, contract, rows)
+    assert found.filter(~gone).equals(explained(model.churn, contract, rows.filter(~gone)))
+    assert found.filter(gone).equals(explained(model.reactivation, contract, rows.filter(gone)))
+    assert found["customer_id"].equals(rows["customer_id"])
+
+
+def test_a_model_without_all_opinions_can_be_explained(mixture):
+    rows, contract, model = mixture
+    few = replace(model, reactivation=None, attrition=None, weights_of_gone=model.weights)
+    assert explained_return(few, contract, rows).height == len(rows)
+    assert explained_return(few, contract, rows.clear()).height == 0
+
+
+def test_the_report_shows_what_moves_predictions(mixture):
+    rows, contract, raw = mixture
     found = shap_files(raw, contract, rows.with_columns(p0=0.5))
     table = pl.read_csv(found[SIZES])
     assert table.height == len(contract.names)

@@ -8,8 +8,8 @@ import pytest
 from training_world import AS_OF, training_frame
 
 from models import search as searching
-from models.churn import learnable
 from models.fitting import Recipe
+from models.lesson import learnable
 from models.options import SearchOptions, TrainOptions, ValueOptions, XgbOptions
 from models.search import Searched, search
 from models.splits import customer_fold

@@ -5,15 +5,19 @@ prediction are the model's mean plus one contribution per feature. Contributions
 sign turned round: above 0 speaks for not returning.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from models.boosting import contributions
+from models.calibration import logit
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import Array
 from models.reasons.groups import OWN_PAST, Group, group_of, window_days
-from models.returning import ReturnModel
+from models.returning import ATTRITION, CHURN, REACTIVATION, SMOOTH, ReturnModel, attrition_opinion
 from models.standing import is_gone
 
 Flags = npt.NDArray[np.bool_]
@@ -28,7 +32,7 @@ def why(group: Group) -> str:
 
 
 def explained(trees: bytes, contract: FeatureContract, features: pl.DataFrame) -> pl.DataFrame:
-    """What each group of features contributes, in the order of the rows.
+    """What each group of features contributes to trees, in the order of the rows.
 
     Args:
         trees: a model of the return, UBJSON.
@@ -43,33 +47,67 @@ def explained(trees: bytes, contract: FeatureContract, features: pl.DataFrame) -
     Raises:
         DataRefused: when the features do not fit the model.
     """
-    chunks = [_explained(trees, contract, chunk) for chunk in features.iter_slices(_CHUNK)]
-    return pl.concat(chunks) if chunks else _explained(trees, contract, features)
+    return _in_chunks(lambda matrix, _: contributions(trees, matrix)[:, :-1], contract, features)
 
 
 def explained_return(model: ReturnModel, contract: FeatureContract, features: pl.DataFrame) -> pl.DataFrame:
-    """What each group contributes to p0 as the whole model has it, before calibration; see `explained`.
-
-    The model mixes log-odds, so that contributions mix alike: those of the gone are of both kinds of trees.
+    """What each group contributes to p0, before calibration; see `explained`.
 
     Args:
         model: the model of the return.
         contract: the features it reads.
         features: see `explained`; with `stage`.
     """
-    everyone = explained(model.churn, contract, features).with_row_index()
-    if model.reactivation is None or not model.share:
-        return everyone.drop("index")
-    gone = features.select(is_gone()).to_series()
-    own = explained(model.reactivation, contract, features.filter(gone))
-    churn = everyone.filter(gone)
-    both = [own[why(g)] * model.share + churn[why(g)] * (1 - model.share) for g in Group]
-    parts = [churn.with_columns(both), everyone.filter(~gone)]
-    return pl.concat(parts).sort("index").drop("index")
+    return _in_chunks(partial(moved, model), contract, features)
 
 
-def _explained(trees: bytes, contract: FeatureContract, features: pl.DataFrame) -> pl.DataFrame:
-    away = -contributions(trees, to_matrix(features, contract))[:, :-1]
+def moved(model: ReturnModel, matrix: pl.DataFrame, people: pl.DataFrame) -> Array:
+    """What each feature adds to each row's log-odds of a return: a row per row, a column per feature.
+
+    The model adds up weighted log-odds of several opinions, so their contributions add up alike. Those of the
+    trees are TreeSHAP; the line and the latent attrition model are sums already, each part against its mean.
+
+    Args:
+        model: the model of the return.
+        matrix: features in the model's shape.
+        people: `stage` of the same rows.
+    """
+    gone = people.select(is_gone()).to_series()
+    opinions = {CHURN: contributions(model.churn, matrix)[:, :-1], SMOOTH: np.zeros(matrix.shape)}
+    for name, added in model.smooth.contributions(matrix).items():
+        opinions[SMOOTH][:, matrix.columns.index(name)] = added
+    if model.attrition is not None:
+        opinions[ATTRITION] = _attrition(model, matrix, model.attrition)
+    if model.reactivation is not None:
+        opinions[REACTIVATION] = np.zeros(matrix.shape)
+        own = contributions(model.reactivation, matrix.filter(gone))[:, :-1]
+        opinions[REACTIVATION][gone.to_numpy()] = own
+    total = np.zeros(matrix.shape)
+    for name, added in opinions.items():
+        of_gone, of_others = model.weights_of_gone.get(name, 0.0), model.weights.get(name, 0.0)
+        total += np.where(gone.to_numpy(), of_gone, of_others)[:, None] * added
+    return total
+
+
+def _attrition(model: ReturnModel, matrix: pl.DataFrame, name: str) -> Array:
+    """The log-odds of the latent attrition model, against the mean that the line has of the same feature."""
+    mean = next((term.center for term in model.smooth.terms if term.name == name), 0.0)
+    added = np.zeros(matrix.shape)
+    added[:, matrix.columns.index(name)] = logit(attrition_opinion(matrix, name)) + mean
+    return added
+
+
+def _in_chunks(
+    added: Callable[[pl.DataFrame, pl.DataFrame], Array], contract: FeatureContract, features: pl.DataFrame
+) -> pl.DataFrame:
+    chunks = [_grouped(added, contract, chunk) for chunk in features.iter_slices(_CHUNK)]
+    return pl.concat(chunks) if chunks else _grouped(added, contract, features)
+
+
+def _grouped(
+    added: Callable[[pl.DataFrame, pl.DataFrame], Array], contract: FeatureContract, features: pl.DataFrame
+) -> pl.DataFrame:
+    away = -added(to_matrix(features, contract), features)
     sums = _by_group(away, contract.names, _silent(features), _once(features))
     return pl.DataFrame(
         {"customer_id": features["customer_id"], **{why(g): sums[p] for g, p in _PLACE.items()}}

@@ -1,14 +1,15 @@
 """The memory of trainings and models. The only home of MLflow."""
 
+from models.tracking.content import SNAPSHOT, TRAINING, TRIAL, NestedRun, TrainingRecord
+from models.tracking.entries import Data, Facts
 from models.tracking.record import (
     BOOSTER,
     BUNDLE,
-    CALIBRATION,
-    DECILES,
-    GAIN,
+    KEY,
+    KIND,
     MODEL,
+    PARENT,
     RegisteredModel,
-    TrainingRecord,
     code_commit,
     find_training,
     record_training,
@@ -19,13 +20,19 @@ from models.tracking.store import Store, store_of, store_uri
 __all__ = [
     "BOOSTER",
     "BUNDLE",
-    "CALIBRATION",
     "CHALLENGER",
     "CHAMPION",
-    "DECILES",
-    "GAIN",
+    "KEY",
+    "KIND",
     "MODEL",
+    "PARENT",
+    "SNAPSHOT",
+    "TRAINING",
+    "TRIAL",
     "Champion",
+    "Data",
+    "Facts",
+    "NestedRun",
     "RegisteredModel",
     "Store",
     "TrainingRecord",
