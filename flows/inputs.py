@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from features import ledger
 from features.asof import AsOf
 from features.engine import Engine, Threads
 from features.history import History, read_history
@@ -148,6 +149,12 @@ def own_contacts(settings: Settings, as_of: AsOf) -> pl.LazyFrame | None:
     return delivered.lazy().select(
         "customer_id", "arm", "assignment_probability", contacted_on="acknowledged_on"
     )
+
+
+def newest_order(settings: Settings) -> date | None:
+    """The day of the newest order in the lake, in the shop's time zone."""
+    newest = ledger.live(workspace(settings).lake, "transactions")["last_at"].max()
+    return newest.astimezone(settings.zone).date() if isinstance(newest, datetime) else None
 
 
 def known_people(settings: Settings, as_of: AsOf) -> Known:

@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows import inputs, night
+from flows import inputs, night, watch
 from flows.artifacts import summarise
 from flows.days import name_of_run
 from flows.ingest import take_in, tidy
@@ -37,8 +37,9 @@ def nightly(
         champion = champion_for(settings, day)
         features = night.build_features(settings, day)
         model = champion or first_model(settings, day)
-        predictions = night.score(settings, day, features, model)
-        summary = night.rank(settings, day, features, predictions, model, revision=revision)
+        scored = watch.scored(settings, day, features, model)
+        summary = night.rank(settings, day, features, scored.predictions, scored.model, revision=revision)
+        summary["notes"] += [*scored.sentences, *watch.record(settings)]
     learned = [*chosen, *(() if champion else model.said)]
     store = inputs.store(settings).label
     return summarise("nightly", night.told(summary, arrived, learned, settings.currency, store))

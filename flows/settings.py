@@ -40,12 +40,14 @@ from models.options import (
     SearchOptions,
     TrainOptions,
     ValueOptions,
+    WatchOptions,
     XgbOptions,
 )
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-# Where things lie does not change what they say: these keys stay out of the config hash.
-_PLACES = ("workspace", "mlflow", "engine", "dask")
+# Where things lie does not change what they say, nor does watching them (a model that was trained because of
+# it has a hash of its own): these keys stay out of the config hash.
+_PLACES = ("workspace", "mlflow", "engine", "dask", "watch")
 _ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -112,6 +114,7 @@ class Settings(Options):
     offers: tuple[OfferOptions, ...] = Field(default=(OfferOptions(id="message"),), min_length=1)
     consent: ConsentOptions
     list: ListOptions = Field(default_factory=ListOptions)
+    watch: WatchOptions = Field(default_factory=WatchOptions)
     mlflow: MlflowOptions = Field(default_factory=MlflowOptions)
     dask: DaskOptions = Field(default_factory=DaskOptions)
 

@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from features.engine import Engine
 from features.errors import ConfigError, DataRefused
 from features.history import History
 from features.money import units
+from features.snapshots import drawn
 from features.table import sampled, training_parts, training_table
 from flows import inputs
 from flows.artifacts import summarise
@@ -29,16 +30,22 @@ from flows.retrying import ON_IO
 from flows.settings import Settings
 from flows.survey import Survey, known_history, said, settle, survey
 from models import training
-from models.bundle import load_bundle
+from models.bundle import load_bundle, predict
 from models.churn import Regrow
 from models.dossier import files_of, findings_of, trial_runs
+from models.drift import Learned
 from models.evaluate import Response
 from models.fitness import refuse_unfit
 from models.fitting import Recipe
-from models.promotion import Scores, Verdict, judge
+from models.promotion import Comparison, Scores, Verdict, judge
 from models.splits import complete_snapshots
 from models.spread import Spread
 from models.tracking import (
+    AGAINST,
+    OVERRIDE,
+    REASON,
+    WITHDRAWN,
+    Champion,
     RegisteredModel,
     TrainingRecord,
     champion,
@@ -49,6 +56,8 @@ from models.tracking import (
 )
 
 _SAMPLE_ROWS = 1000
+# Training rows whose scores are kept as a profile.
+_PROFILED_ROWS = 200_000
 _QUESTION = "label.question"
 _SECTIONS = ("churn", "stages", "train", "xgb", "search", "value")
 
@@ -140,12 +149,7 @@ def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
     found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
     if found is None:
         return None
-    if not _answers(found.tags, settings):
-        raise ConfigError(
-            f"The model in use predicts a {found.tags[_QUESTION]}; the config asks for a "
-            f"{_question(settings)}. Set churn and value back, or train a model for it with this config "
-            "first (winback train)."
-        )
+    refuse_other_question("The model in use", found.tags, settings)
     known_until = date.fromisoformat(found.tags["data.as_of"])
     if known_until > as_of.day:
         raise DataRefused(
@@ -156,6 +160,24 @@ def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
     digest = load_bundle(found.bundle).digest
     told = said(dict(found.tags))
     return Model(digest, found.version, found.run_id, found.bundle, known_until, dict(found.metrics), told)
+
+
+def refuse_other_question(what: str, tags: Mapping[str, str], settings: Settings) -> None:
+    """Refuse a model that answers another question than the config asks.
+
+    Args:
+        what: how the message names the model.
+        tags: of its version.
+        settings: the config.
+
+    Raises:
+        ConfigError: naming both questions.
+    """
+    if not _answers(tags, settings):
+        raise ConfigError(
+            f"{what} predicts a {tags[_QUESTION]}; the config asks for a {_question(settings)}. Set churn "
+            "and value back, or train a model for it with this config first (winback train)."
+        )
 
 
 @task(name="train", cache_policy=NO_CACHE)
@@ -184,6 +206,9 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
             trained = training.train(rows, as_of, _recipe(settings), regrow, journal)
     with step("Recording the training in MLflow"), tempfile.TemporaryDirectory() as folder:
         trained.bundle.save(Path(folder))
+        share = _PROFILED_ROWS / max(rows.height, _PROFILED_ROWS)
+        predictions = predict(trained.bundle, rows.filter(drawn(share)))
+        Learned.of(rows, trained.bundle.contract.names, predictions).save(Path(folder))
         sample = rows.tail(_SAMPLE_ROWS)
         record = _record(settings, as_of, trained, sample, Path(folder), key=key, lake_version=lake_version)
         return record_training(store, _with_survey(record, surveyed))
@@ -191,16 +216,36 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
 
 @task(name="promote or refuse", cache_policy=NO_CACHE)
 def consider(settings: Settings, made: RegisteredModel) -> Verdict:
-    """Put the new model beside the champion, and carry out the verdict."""
+    """Put the new model beside the champion, and carry out the verdict.
+
+    Everything is read from what MLflow recorded, so that it can be repeated after a kill.
+    """
     store = inputs.store(settings)
     present = champion(store, inputs.workspace(settings).runs / "models")
     if present is not None and present.version == made.version:
-        return Verdict(promote=True, reason=str(present.tags.get("promotion.reason", "It is the champion.")))
-    comparable = present is not None and _answers(present.tags, settings)
-    before = _scores(dict(present.metrics), dict(present.tags)) if present and comparable else None
-    verdict = judge(_scores(dict(made.metrics), dict(made.tags)), before, settings.train.promote_tolerance)
-    promote(store, made.version, verdict)
+        why = present.tags.get(OVERRIDE) or present.tags.get(REASON, "It is the champion.")
+        return Verdict(promote=True, reason=str(why))
+    if WITHDRAWN in made.tags:
+        return Verdict(promote=False, reason=f"A person took this model out of use: {made.tags[WITHDRAWN]}")
+    verdict = _verdict(settings, made, present)
+    promote(store, made.version, verdict, datetime.now(UTC))
     return verdict
+
+
+def _verdict(settings: Settings, made: RegisteredModel, present: Champion | None) -> Verdict:
+    own, tolerance = _scores(dict(made.metrics), dict(made.tags)), settings.train.promote_tolerance
+    if present is None or not _answers(present.tags, settings):
+        return judge(own, None, tolerance)
+    against = made.tags.get(AGAINST)
+    if against not in {None, present.version}:
+        return Verdict(
+            promote=False,
+            reason=f"It was compared with model {against}, but model {present.version} is in use since. "
+            "Train again to compare with that one: winback train --force.",
+        )
+    comparison = None if against is None else Comparison.from_metrics(made.metrics)
+    before = _scores(dict(present.metrics), dict(present.tags))
+    return judge(own, before, tolerance, comparison=comparison, by_hand=OVERRIDE in present.tags)
 
 
 def _rows(
@@ -234,14 +279,19 @@ def _answers(tags: Mapping[str, str], settings: Settings) -> bool:
     return tags.get(_QUESTION, _question(settings)) == _question(settings)
 
 
-def _recipe(settings: Settings) -> Recipe:
-    """All settings of a training; the assumed response costs what the first offer costs."""
+def assumed_response(settings: Settings) -> Response:
+    """The response that rankings are compared by; it costs what the first offer costs."""
     offer, in_minor = settings.offers[0], units(settings.currency)
-    response = Response(
+    return Response(
         offer_cost=offer.cost * in_minor,
         contact_cost=settings.contact.cost[offer.channel] * in_minor,
         minor_units=in_minor,
     )
+
+
+def _recipe(settings: Settings) -> Recipe:
+    """All settings of a training."""
+    response = assumed_response(settings)
     return Recipe(settings.xgb, settings.train, settings.value, settings.seed, response, settings.search)
 
 

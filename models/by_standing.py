@@ -1,23 +1,28 @@
-"""Who is calibrated with whom?
+"""From scores to probabilities: the level of the days to come, one shape, and who is off by how much.
 
-Each standing (`models.standing`) may have a calibrator of its own; where it has too few rows or events, or
-its own is no better on customers held back, that of its model (churn or reactivation) serves, and where even
-that has too few, everyone's.
+Scores of all training days are first moved to a common level (`models.level`), so that a season is not taken
+for a fault of the score. On these one shape is chosen, held back over blocks of days: what is right must stay
+right in time. Then each standing (`models.standing`) gets its own shift from the newest days, drawn towards 0
+by how little it is known; a standing with too few rows or events has none, and so is pooled with the others.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from models.calibration import Calibrator, Scored, calibrate, held_back_loss, platt
+from models import level
+from models.calibration import Calibrator, Scored, calibrate, expit, logit, with_error
 from models.metrics import Array
 from models.standing import STANDINGS
 
-# What a calibrator of its own takes: rows, and rows of the rarer outcome; and what it must bring, nats a row.
-_OWN_ROWS, _OWN_EVENTS, _OWN_GAIN = 500, 50, 1e-4
+Names = npt.NDArray[Any]
+Rows = npt.NDArray[np.bool_]
+# What a shift of its own takes: rows, and rows of the rarer outcome; and the rows' worth of belief in none.
+_OWN_ROWS, _OWN_EVENTS, _BELIEF = 300, 30, 800.0
+_BLOCKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Calibration:
 
     by_standing: Mapping[str, Calibrator]
 
-    def apply(self, raw: Array, standing: npt.NDArray[Any]) -> Array:
+    def apply(self, raw: Array, standing: Names) -> Array:
         """Calibrated probabilities.
 
         Args:
@@ -39,7 +44,7 @@ class Calibration:
         """
         return self._each(standing, lambda one, rows: one.apply(raw[rows]))
 
-    def standard_error(self, p: Array, standing: npt.NDArray[Any]) -> Array:
+    def standard_error(self, p: Array, standing: Names) -> Array:
         """Standard error of calibrated probabilities."""
         return self._each(standing, lambda one, rows: one.standard_error(p[rows]))
 
@@ -47,9 +52,9 @@ class Calibration:
         """The same maps, with the drift of an honest test."""
         return Calibration({name: one.with_drift(drift) for name, one in self.by_standing.items()})
 
-    def kinds(self) -> dict[str, str]:
-        """Standing: the shape of its map."""
-        return {name: one.kind for name, one in self.by_standing.items()}
+    def kind(self) -> str:
+        """The shape of the maps."""
+        return next(iter(self.by_standing.values())).kind
 
     def to_json(self) -> dict[str, Any]:
         """The calibration as JSON values."""
@@ -60,9 +65,7 @@ class Calibration:
         """The calibration that `to_json` wrote."""
         return cls({name: Calibrator.from_json(one) for name, one in content.items()})
 
-    def _each(
-        self, standing: npt.NDArray[Any], part: Callable[[Calibrator, npt.NDArray[np.bool_]], Array]
-    ) -> Array:
+    def _each(self, standing: Names, part: Callable[[Calibrator, Rows], Array]) -> Array:
         found = np.zeros(len(standing))
         for name, one in self.by_standing.items():
             rows = standing == name
@@ -71,34 +74,37 @@ class Calibration:
         return found
 
 
-def calibrate_by_standing(scores: Scored, standing: npt.NDArray[Any]) -> Calibration:
-    """A calibrator for each standing: its own, its model's, or everyone's, as far as there is to learn from.
+def calibrate_by_standing(
+    scores: Scored, standing: Names, day: npt.NDArray[np.int64], newest: Rows
+) -> Calibration:
+    """Calibrate out-of-fold scores of all training days.
 
     Args:
-        scores: of everyone.
+        scores: of everyone, held back by customers.
         standing: of each row, one of `STANDINGS`.
+        day: number of each row's day, 0 is the oldest.
+        newest: rows of the newest days, which tell the standings' own shifts and the error.
     """
-    everyone = calibrate(scores)
+    of_days = level.shifts(scores.raw, scores.event, scores.weight, day)
+    centred = replace(scores, raw=expit(logit(scores.raw) + of_days[day]), fold=_blocks(scores, day))
+    shape, last = calibrate(centred), centred.where(newest)
+    ahead, stands = level.expected(of_days), standing[newest]
     found = {}
-    for gone in (False, True):
-        names = [name for name, one in STANDINGS.items() if one is gone]
-        asked = np.isin(standing, names)
-        same, where = scores.where(asked), standing[asked]
-        pooled = calibrate(same) if _are_enough(same) else everyone
-        for name in names:
-            rows = where == name
-            apart = _are_enough(same.where(rows)) and _is_better_apart(same, rows)
-            found[name] = calibrate(same.where(rows)) if apart else pooled
+    for name in STANDINGS:
+        own = last.where(stands == name)
+        enough = _are_enough(own)
+        after = level.shift(shape.apply(own.raw), own.event, own.weight, _BELIEF) if enough else 0.0
+        told = with_error(shape.moved(0.0, after), own) if enough else with_error(shape, last)
+        found[name] = told.moved(-ahead, 0.0)
     return Calibration(found)
+
+
+def _blocks(scores: Scored, day: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    """Blocks of neighbouring days; with too few days, the customers held back before."""
+    count = int(day.max()) + 1
+    return (day * _BLOCKS // count).astype(np.int32) if count >= _BLOCKS else scores.fold
 
 
 def _are_enough(scores: Scored) -> bool:
     events = min(scores.event.sum(), (1 - scores.event).sum())
     return len(scores.raw) >= _OWN_ROWS and bool(events >= _OWN_EVENTS)
-
-
-def _is_better_apart(scores: Scored, rows: npt.NDArray[np.bool_]) -> bool:
-    """Whether a line for these rows alone serves them better than one for all, on customers held back."""
-    everyone = np.ones(len(rows), bool)
-    own, pooled = (held_back_loss(platt, scores, taught, rows) for taught in (rows, everyone))
-    return own < pooled - _OWN_GAIN

@@ -1,8 +1,8 @@
 """What a raw score means as a probability, and how wrong that probability can be on average.
 
-A calibrator is learned on out-of-fold scores of the newest complete days. Two shapes compete by cross-fitted
-log loss: Platt (a line on the log-odds) and isotonic regression; isotonic must win clearly and needs many
-events, since it ties people that the score tells apart.
+A calibrator is learned on out-of-fold scores. Three shapes compete by cross-fitted log loss, the simpler one
+first: the score as it is, Platt (a line on the log-odds) and isotonic regression. A richer one must win
+clearly; isotonic needs many events, since it ties people that the score tells apart.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,8 @@ from models.metrics import Array, binned, log_loss
 
 _EDGE = 1e-6
 _ISOTONIC_EVENTS = 1000
-_ISOTONIC_GAIN = 1e-4
+# What a richer shape must bring, nats a row.
+_GAIN = 1e-4
 _NEWTON_STEPS = 50
 
 
@@ -25,7 +26,7 @@ class Calibrator:
     """A monotone map from raw to calibrated probability, on the log-odds, with its error.
 
     Attributes:
-        kind: platt or isotonic.
+        kind: straight, platt or isotonic.
         knots: log-odds of the raw score where the map is pinned.
         values: calibrated log-odds there; straight lines between and beyond.
         error_at: calibrated probabilities where the error was measured.
@@ -48,6 +49,11 @@ class Calibrator:
         """Standard error of calibrated probabilities: of the calibration and of drift in time."""
         own = np.interp(p, self.error_at, self.error) if self.error_at else np.zeros(len(p))
         return np.sqrt(own**2 + (self.drift * p * (1 - p)) ** 2)
+
+    def moved(self, before: float, after: float) -> "Calibrator":
+        """The same map for scores whose log-odds are lower by `before`, raised by `after` at the end."""
+        knots, values = (np.array(self.knots) - before, np.array(self.values) + after)
+        return replace(self, knots=_numbers(knots), values=_numbers(values))
 
     def with_drift(self, drift: float) -> "Calibrator":
         """The same map, with the drift of an honest test."""
@@ -73,7 +79,7 @@ class Scored:
         raw: probabilities, uncalibrated.
         event: 0/1.
         weight: of each row.
-        fold: customer fold of each row, for the choices.
+        fold: what is held back together when shapes compete.
         repeats: rows per customer; an error counts customers, not rows.
     """
 
@@ -90,7 +96,11 @@ class Scored:
 
 def calibrate(scores: Scored) -> Calibrator:
     """Choose and fit a calibrator on out-of-fold scores."""
-    shape = _choose(scores)
+    return with_error(_choose(scores), scores)
+
+
+def with_error(shape: Calibrator, scores: Scored) -> Calibrator:
+    """The same map, with its standard error as these scores show it."""
     bins = binned(shape.apply(scores.raw), scores.event, scores.weight)
     sampling = np.sqrt(bins["variance"] / np.maximum(bins["rows"] / scores.repeats, 1))
     error = np.maximum(np.abs(bins["observed"] - bins["predicted"]), sampling)
@@ -109,28 +119,32 @@ def expit(x: Array) -> Array:
 
 
 def _choose(scores: Scored) -> Calibrator:
-    if min(scores.event.sum(), (1 - scores.event).sum()) < _ISOTONIC_EVENTS:
-        return platt(scores)
-    everyone = np.ones(len(scores.raw), bool)
-    line, steps = (held_back_loss(fit, scores, everyone, everyone) for fit in (platt, _isotonic))
-    return (_isotonic if steps < line - _ISOTONIC_GAIN else platt)(scores)
+    shapes: list[Callable[[Scored], Calibrator]] = [_straight, _platt]
+    if min(scores.event.sum(), (1 - scores.event).sum()) >= _ISOTONIC_EVENTS:
+        shapes.append(_isotonic)
+    best, least = shapes[0], _held_back_loss(shapes[0], scores)
+    for shape in shapes[1:]:
+        loss = _held_back_loss(shape, scores)
+        if loss < least - _GAIN:
+            best, least = shape, loss
+    return best(scores)
 
 
-def held_back_loss(
-    fit: Callable[[Scored], Calibrator],
-    scores: Scored,
-    taught: npt.NDArray[np.bool_],
-    judged: npt.NDArray[np.bool_],
-) -> float:
-    """Log loss of the judged rows, each fold under a fit on the taught rows of the other folds."""
+def _held_back_loss(fit: Callable[[Scored], Calibrator], scores: Scored) -> float:
+    """Log loss, each fold under a fit on the others."""
     p = np.zeros(len(scores.raw))
     for one in np.unique(scores.fold):
         held = scores.fold == one
-        p[held] = fit(scores.where(taught & ~held)).apply(scores.raw[held])
-    return log_loss(scores.event[judged], p[judged], scores.weight[judged])
+        p[held] = fit(scores.where(~held)).apply(scores.raw[held])
+    return log_loss(scores.event, p, scores.weight)
 
 
-def platt(scores: Scored) -> Calibrator:
+def _straight(scores: Scored) -> Calibrator:  # noqa: ARG001 - it learns nothing
+    """The score as it is."""
+    return Calibrator("straight", (-1.0, 1.0), (-1.0, 1.0))
+
+
+def _platt(scores: Scored) -> Calibrator:
     """Logistic regression on the log-odds by Newton's method (Platt 1999), lightly held at the identity."""
     raw, event, weight = scores.raw, scores.event, scores.weight
     x = np.column_stack([np.ones(len(raw)), logit(raw)])

@@ -128,7 +128,8 @@ def fit_churn(
     repeats = float(newest.sum() / rows.filter(pl.Series(newest))["customer_id"].n_unique())
     own = rows["weight"].cast(pl.Float64).to_numpy()
     scores = Scored(raw, sample.label, own, sample.fold, repeats)
-    calibration = calibrate_by_standing(scores.where(newest), stands[newest])
+    _, day = np.unique(rows["as_of"].to_numpy(), return_inverse=True)
+    calibration = calibrate_by_standing(scores, stands, day, newest)
     return ChurnFit(
         ReturnModel(
             trees[CHURN],

@@ -19,13 +19,13 @@ from models.reasons.summary import shap_files
 from models.scoring import YEAR_MARGIN
 from models.search import Trial
 from models.stability import agreement, stability
-from models.tracking import Facts, NestedRun
+from models.tracking import CONTRACT, Facts, NestedRun
 from models.training import Trained
 
 CALIBRATION, BY_STAGE = "report/calibration.png", "report/calibration_by_stage.png"
 GAIN, PROFIT, DECILES = "report/gain.png", "report/profit.png", "report/deciles.csv"
 IMPORTANCE, STABILITY = "report/importance.csv", "report/importance_stability"
-CARD, CONTRACT = "report/model_card", "data/feature_contract.json"
+CARD = "report/model_card"
 _SHOWN_ON_CARD = {
     "Predicted against observed": CALIBRATION,
     "Predicted against observed, per stage": BY_STAGE,

@@ -161,11 +161,10 @@ def _drift(snapshots: Mapping[date, Mapping[str, float]], split: str) -> float:
 def _params(bundle: Bundle, fitted: Fitted, rows: pl.DataFrame) -> dict[str, str | int | float]:
     returning = bundle.returning
     rounds = {f"{name}.rounds": count for name, count in fitted.churn.rounds.items()}
-    kinds = {f"calibration.{name}": kind for name, kind in returning.calibration.kinds().items()}
     return {
         **rounds,
-        **kinds,
         "churn.features": len(bundle.contract.names),
+        "calibration.shape": returning.calibration.kind(),
         **{f"weight.{name}": count for name, count in returning.weights.items()},
         **{f"weight_of_gone.{name}": count for name, count in returning.weights_of_gone.items()},
         "train.rows": len(rows),

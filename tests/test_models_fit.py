@@ -13,6 +13,7 @@ from training_world import AS_OF, feature_frame, training_frame
 
 from features.errors import DataRefused, WinbackError
 from models import bundle as bundles
+from models import level
 from models.by_standing import Calibration, calibrate_by_standing
 from models.calibration import Calibrator, Scored, calibrate, expit, logit
 from models.fitting import Recipe
@@ -22,6 +23,7 @@ from models.matrix import FeatureContract, to_matrix
 from models.metrics import auroc, ece
 from models.options import TrainOptions, ValueOptions, XgbOptions
 from models.splits import customer_fold
+from models.standing import STANDINGS
 from models.training import Trained, train
 from models.value import discounted, supported_months
 
@@ -196,28 +198,54 @@ def test_isotonic_wins_where_a_line_cannot_fit():
     assert fitted.apply(np.array([0.2, 0.8])) == pytest.approx([0.1, 0.6], abs=0.03)
 
 
-def test_a_standing_is_calibrated_apart_when_there_is_enough_to_tell_it_apart():
-    rng = np.random.default_rng(2)
-    raw, fold = rng.uniform(0.1, 0.5, 8000), np.arange(8000, dtype=np.int32) % 4
-    stands = np.array(["active", "one_order", "gone", "one_order_gone"])[np.arange(8000) // 2000]
-    truth = np.where(stands == "active", raw * 1.8, np.where(stands == "gone", raw * 0.5, raw))
-    scores = Scored(raw, (rng.random(8000) < truth).astype(float), np.ones(8000), fold, 1.0)
-    fitted = calibrate_by_standing(scores, stands)
-    p = fitted.apply(raw, stands)
-    for name in np.unique(stands):
-        assert p[stands == name].mean() == pytest.approx(truth[stands == name].mean(), abs=0.03)
-    assert fitted.by_standing["one_order"] != fitted.by_standing["active"]
+def shop(seed: int = 2) -> tuple[Scored, np.ndarray, np.ndarray]:
+    """Scores of 8 days that are right but for a shift of the day, and for who is gone."""
+    rng = np.random.default_rng(seed)
+    count = 80_000
+    raw, fold = rng.uniform(0.1, 0.5, count), np.arange(count, dtype=np.int32) % 4
+    day = np.arange(count) * 8 // count
+    stands = np.array(["active", "one_order", "gone", "one_order_gone"])[np.arange(count) % 4]
+    truth = expit(logit(raw) + np.where(day < 4, 0.4, -0.2) + np.where(stands == "gone", 0.5, 0.0))
+    return Scored(raw, (rng.random(count) < truth).astype(float), np.ones(count), fold, 1.0), stands, day
+
+
+def test_a_standing_that_is_off_is_moved_by_how_much_the_newest_days_say():
+    scores, stands, day = shop()
+    fitted = calibrate_by_standing(scores, stands, day, day >= 5)
+    p = {name: fitted.apply(np.array([0.3]), np.array([name]))[0] for name in STANDINGS}
+    assert logit(np.array([p["gone"]]))[0] - logit(np.array([p["one_order_gone"]]))[0] == pytest.approx(
+        0.5, abs=0.15
+    )
+    assert p["active"] == pytest.approx(p["one_order"], abs=0.03)
     assert Calibration.from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
 
 
-def test_few_events_of_a_standing_are_pooled_with_its_model():
-    rng = np.random.default_rng(2)
-    raw, fold = rng.uniform(0.1, 0.5, 4000), np.arange(4000, dtype=np.int32) % 4
-    stands = np.where(np.arange(4000) < 60, "one_order_gone", "gone")
-    event = (rng.random(4000) < np.where(stands == "gone", raw, 0.9)).astype(float)
-    fitted = calibrate_by_standing(Scored(raw, event, np.ones(4000), fold, 1.0), stands)
-    assert fitted.by_standing["one_order_gone"].apply(np.array([0.3]))[0] < 0.4
-    assert fitted.by_standing["one_order"] == fitted.by_standing["active"]
+def test_a_standing_with_too_few_events_goes_with_the_others():
+    scores, stands, day = shop()
+    few = np.where((stands == "gone") & (np.arange(len(stands)) % 200 != 2), "active", stands)
+    assert 0 < ((few == "gone") & (day >= 5)).sum() < 300
+    fitted = calibrate_by_standing(scores, few, day, day >= 5)
+    assert fitted.by_standing["gone"] == fitted.by_standing["at_risk"]
+
+
+def test_the_level_to_expect_lies_half_way_between_the_year_and_the_newest_days():
+    assert level.expected(np.array([9.0, *[0.0] * 9, 1.0, 1.0, 1.0])) == pytest.approx(0.5 * 0.25 + 0.5 * 1.0)
+
+
+def test_the_shift_of_a_day_makes_its_mean_come_true():
+    scores, _, day = shop()
+    found = level.shifts(scores.raw, scores.event, scores.weight, day)
+    moved = expit(logit(scores.raw) + found[day])
+    for number in range(8):
+        rows = day == number
+        assert moved[rows].mean() == pytest.approx(scores.event[rows].mean(), abs=1e-3)
+
+
+def test_a_level_that_little_is_known_of_is_drawn_towards_none():
+    raw, event, weight = np.full(100, 0.5), np.r_[np.ones(80), np.zeros(20)], np.ones(100)
+    free, held = (level.shift(raw, event, weight, belief) for belief in (0.0, 400.0))
+    assert free == pytest.approx(np.log(4), abs=1e-6)
+    assert 0 < held < free / 3
 
 
 def test_an_older_day_counts_less_by_its_half_life():

@@ -174,6 +174,15 @@ def test_a_model_of_trees_alone_is_explained_by_them(mixture):
     assert found["customer_id"].equals(rows["customer_id"])
 
 
+def test_the_latent_attrition_model_speaks_against_its_mean(mixture):
+    rows, contract, model = mixture
+    alone = replace(model, weights={"attrition": 1.0}, weights_of_gone={"attrition": 1.0})
+    silence = explained_return(alone, contract, rows).select(why(Group.RHYTHM), why(Group.SILENCE))
+    moved_away = silence.sum_horizontal()
+    assert abs(moved_away.mean()) < 1e-3
+    assert moved_away.arg_max() == rows["p_no_purchase_60d"].arg_max()
+
+
 def test_a_model_without_all_opinions_can_be_explained(mixture):
     rows, contract, model = mixture
     few = replace(model, reactivation=None, attrition=None, weights_of_gone=model.weights)

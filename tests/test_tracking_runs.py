@@ -7,12 +7,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from tracking_world import record_of
+from tracking_world import record_of, trained
 
 from features.errors import WinbackError
 from models import tracking
 from models.options import MlflowOptions
-from models.tracking import Facts, NestedRun, entries
+from models.tracking import Facts, NestedRun, entries, runs
 from models.tracking import record as recording
 from models.tracking.store import connected
 
@@ -178,3 +178,18 @@ def test_a_kill_leaves_a_whole_training_or_one_that_is_failed_by_the_next(record
         assert found is None
         tracking.record_training(store, record)
         assert sorted(statuses(store, "k1")) == ["FAILED"] * 3 + ["FINISHED"] * 4
+
+
+def test_a_recorded_training_is_listed_once_with_its_figures_and_compared_by_its_features(recorded, record):
+    store, made = recorded
+    (one,) = [one for one in tracking.trainings(store, 50) if one.run_id == made.run_id]
+    shown = tracking.headline(one)
+    assert (shown["as_of"], shown["model_version"]) == ("2024-06-30", made.version)
+    assert shown["auroc"] == made.metrics["test.auroc"]
+    assert shown["best_baseline"] is not None
+    assert not [name for name in ("ece", "value_at_10pct") if shown[name] is None]
+    assert {runs.ROWS, runs.SNAPSHOTS} <= trained().params.keys()
+    tracking.record_training(store, replace(record, key="again"))
+    newest, *_ = tracking.trainings(store, 1)
+    found = tracking.changes(store, one, newest)
+    assert (found.params, found.added, found.removed) == ({}, (), ())
