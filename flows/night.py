@@ -18,11 +18,11 @@ from features.lake import Lake
 from features.quality import Gate, Suite, Tally, Verdict, refuse
 from features.table import KEYS, each_part
 from flows import inputs
+from flows.champion import Model
 from flows.console import step
 from flows.enrolments import read_manifest
 from flows.lists import write_list, write_parquet
 from flows.settings import Settings
-from flows.train import Model
 from flows.workspace import publish_folder
 from models.appraisal import READ, Appraised, Common, Rules, appraised, figures
 from models.assignment import list_id
