@@ -38,7 +38,7 @@ def margin_month(k: int) -> str:
 
 
 def _bought(known: Known) -> pl.DataFrame:
-    """Whether a net purchase fell into the outcome window, the first after how long, and into the gap before it."""
+    """Whether a net purchase fell into the outcome window and into the gap before it, and after how long."""
     as_of, on = known.as_of, pl.col("ordered_on")
     later = as_known(known.books.orders, as_of.outcome_end).filter(
         (as_of.in_gap(on) | as_of.outcome(on)) & net_by(pl.col("cancelled_on") <= as_of.outcome_end)

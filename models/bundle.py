@@ -16,13 +16,14 @@ import polars as pl
 from features.errors import WinbackError
 from models.boosting import predict as grown
 from models.calibration import Calibrator
-from models.margin import MarginModel
 from models.matrix import FeatureContract, to_matrix
+from models.timing import Timing
 from models.value import Worth
+from models.window import WindowMargin
 
-_SCHEMA = 1
+_SCHEMA = 2
 _JSON = "bundle.json"
-_CHURN = "churn"
+_CHURN, _DIRECT, _TIMING = "churn", "window_direct", "timing"
 _CHUNK = 200_000
 
 
@@ -34,18 +35,20 @@ class Bundle:
         contract: the features.
         churn: trees of the return, UBJSON.
         calibrator: from their output to p0.
-        window: margin inside the outcome window of those who return.
+        window: margin inside the outcome window.
         returned: V1.
         stayed: V0.
+        timing: when those who return come.
         about: what it was trained on and with, JSON values.
     """
 
     contract: FeatureContract
     churn: bytes
     calibrator: Calibrator
-    window: MarginModel
+    window: WindowMargin
     returned: Worth
     stayed: Worth
+    timing: Timing
     about: Mapping[str, Any]
 
     @property
@@ -66,10 +69,11 @@ class Bundle:
             "window": self.window.to_json(),
             "returned": self.returned.to_json(),
             "stayed": self.stayed.to_json(),
+            "timing": self.timing.to_json(),
         }
         text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
-        margins = {"window": self.window, "returned": self.returned.model, "stayed": self.stayed.model}
-        trees = {_CHURN: self.churn}
+        margins = {"window": self.window.size, "returned": self.returned.model, "stayed": self.stayed.model}
+        trees = {_CHURN: self.churn, _DIRECT: self.window.direct or b"", _TIMING: self.timing.raw or b""}
         for name, model in margins.items():
             trees |= {f"{name}_level": model.level or b"", f"{name}_hurdle": model.hurdle or b""}
         return {_JSON: f"{text}\n".encode(), **{f"{name}.ubj": raw for name, raw in trees.items() if raw}}
@@ -99,13 +103,16 @@ def load_bundle(folder: Path) -> Bundle:
             f"The model in {folder} has format {content['schema']}, this version reads {_SCHEMA}. "
             "Train again: winback train."
         )
+    level, hurdle = _trees(folder, "window")
+    window = WindowMargin.from_json(content["window"], level, hurdle, _tree(folder, _DIRECT))
     return Bundle(
         FeatureContract.from_json(content["contract"]),
         churn,
         Calibrator.from_json(content["calibrator"]),
-        MarginModel.from_json(content["window"], *_trees(folder, "window")),
-        Worth.from_json(content["returned"], *_trees(folder, "returned")),
+        window,
+        Worth.from_json(content["returned"], *_trees(folder, "returned"), window),
         Worth.from_json(content["stayed"], *_trees(folder, "stayed")),
+        Timing.from_json(content["timing"], _tree(folder, _TIMING)),
         content["about"],
     )
 
@@ -118,8 +125,9 @@ def predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
         features: feature frame with `as_of`, `customer_id` and `stage`.
 
     Returns:
-        customer_id, as_of, p0, churn_probability, p0_se, expected_margin, value_if_returned (S),
-        value_if_not_returned (V0), value_se (of S); money in minor units, Float64.
+        customer_id, as_of, p0, churn_probability, p0_se, expected_margin, margin_low and margin_high (bounds
+        of one person's margin in the window), value_if_returned (S), value_if_not_returned (V0), value_se (of
+        S), days_to_return (expected, if they return); money in minor units, Float64.
 
     Raises:
         DataRefused: when the features do not fit the model.
@@ -131,20 +139,28 @@ def predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
 def _predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
     matrix, stage = to_matrix(features, bundle.contract), features["stage"]
     p0 = bundle.calibrator.apply(grown(bundle.churn, matrix))
-    margin, _ = bundle.window.predict(matrix, stage)
+    expected = bundle.window.expected(matrix, stage, p0)
+    low, high = bundle.window.interval.bounds(expected)
     won, won_error = bundle.returned.predict(matrix, stage)
     left, left_error = bundle.stayed.predict(matrix, stage)
     return features.select("customer_id", "as_of").with_columns(
         p0=p0,
         churn_probability=1 - p0,
         p0_se=bundle.calibrator.standard_error(p0),
-        expected_margin=p0 * margin,
+        expected_margin=expected,
+        margin_low=low,
+        margin_high=high,
         value_if_returned=won - left,
         value_if_not_returned=left,
         value_se=(won_error**2 + left_error**2) ** 0.5,
+        days_to_return=bundle.timing.predict(matrix, stage),
     )
 
 
 def _trees(folder: Path, name: str) -> tuple[bytes | None, bytes | None]:
-    level, hurdle = (folder / f"{name}_{part}.ubj" for part in ("level", "hurdle"))
-    return level.read_bytes() if level.exists() else None, hurdle.read_bytes() if hurdle.exists() else None
+    return _tree(folder, f"{name}_level"), _tree(folder, f"{name}_hurdle")
+
+
+def _tree(folder: Path, name: str) -> bytes | None:
+    path = folder / f"{name}.ubj"
+    return path.read_bytes() if path.exists() else None

@@ -19,11 +19,14 @@ from models.bundle import Bundle
 from models.calibration import logit
 from models.churn import ChurnFit, Regrow, fit_churn, learnable, past_rows, refuse_too_few
 from models.evaluate import Response, evaluate
+from models.margin_interval import coverage
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import deciles
 from models.options import TrainOptions, ValueOptions, XgbOptions
 from models.splits import customer_fold
-from models.value import fit_window, fit_worth
+from models.timing import fit_timing
+from models.value import fit_worth
+from models.window import fit_window
 
 _SCHEMA: Mapping[str, pl.DataType] = {
     "as_of": pl.Date(),
@@ -101,18 +104,19 @@ def train(training: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | 
     if judged is None:
         split, notes = "cv", [_NO_TEST]
         judged = _newest(rows.with_columns(p0=churn.out_of_fold))
-    metrics = evaluate(judged, recipe.response, split=split, seed=recipe.seed)
+    metrics = evaluate(judged, recipe.response, split=split, seed=recipe.seed) | coverage(judged, split)
     drift = float(
         np.diff(logit(np.array([metrics[f"{split}.mean_{n}"] for n in ("observed", "predicted")])))[0]
     )
-    window, window_notes = fit_window(rows, contract, recipe.xgb, recipe.seed)
+    window, window_notes = fit_window(rows, contract, recipe.xgb, recipe.seed, churn.out_of_fold)
     won, left, worth_notes = fit_worth(
-        rows, contract, as_of, xgb=recipe.xgb, value=recipe.value, seed=recipe.seed
+        rows, contract, as_of, window=window, xgb=recipe.xgb, value=recipe.value, seed=recipe.seed
     )
+    timing = fit_timing(rows, contract, as_of, recipe.xgb, recipe.seed)
     notes += window_notes + worth_notes
     calibrator = churn.calibrator.with_drift(abs(drift))
     about = _about(rows, as_of, recipe, notes)
-    bundle = Bundle(contract, churn.raw, calibrator, window, won, left, about)
+    bundle = Bundle(contract, churn.raw, calibrator, window, won, left, timing, about)
     return Trained(
         bundle,
         metrics,
@@ -147,9 +151,12 @@ def _judged(
         return None
     test = _newest(rows)
     matrix = to_matrix(test, contract)
-    p0 = _churn(past, contract, as_of, recipe).p0(matrix)
-    window, _ = fit_window(past, contract, recipe.xgb, recipe.seed)
-    return test.with_columns(p0=p0, expected_margin=p0 * window.predict(matrix, test["stage"])[0])
+    churn = _churn(past, contract, as_of, recipe)
+    p0 = churn.p0(matrix)
+    window, _ = fit_window(past, contract, recipe.xgb, recipe.seed, churn.out_of_fold)
+    expected = window.expected(matrix, test["stage"], p0)
+    low, high = window.interval.bounds(expected)
+    return test.with_columns(p0=p0, expected_margin=expected, margin_low=low, margin_high=high)
 
 
 def _churn(
