@@ -19,12 +19,12 @@ from models.metrics import Array, binned
 from models.options import XgbOptions
 
 _LEAST_ROWS = 300
-_MOST_ROWS = 100_000
+_MOST_ROWS = 60_000
 _ROWS_PER_BIN = 100
 _MOST_BINS = 20
 _HURDLE_BELOW = 0.9
 _TAILS = (0.005, 0.995)
-_LEARNING_RATE, _ROUNDS, _EARLY_STOPPING, _MAX_BIN = 0.1, 100, 10, 64
+_LEARNING_RATE, _ROUNDS, _EARLY_STOPPING, _MAX_BIN = 0.1, 60, 10, 64
 # A stage's own mean counts against the mean of all as if all held so many more rows.
 _STAGE_SHRINKAGE = 50.0
 _ANYONE = ""
