@@ -4,7 +4,7 @@ PYTHON ?= python3
 SCALE ?= full
 BIN := .venv/bin
 
-.PHONY: setup demo test test-all bench lint format lock docs clean
+.PHONY: setup demo test test-all bench accuracy lint format lock docs clean
 
 setup: .venv/.made
 
@@ -30,6 +30,11 @@ test-all: setup
 bench: setup
 	$(BIN)/python -m tests.bench $(SCALE)
 
+# Accuracy on real shops beside all baselines, on development cutoffs. FINAL=1 takes the reference cutoffs, writes
+# accuracy.json and a line in tests/accuracy/log.jsonl: run it rarely, never choose by it. Never part of the tests.
+accuracy: setup
+	$(BIN)/python -m tests.accuracy $(if $(FINAL),--final)
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,8 +50,8 @@ docs: setup
 
 # Needs uv (pip install uv). The lock file carries hashes and no address of an index.
 lock:
-	uv pip compile pyproject.toml --extra cpu --extra dask --extra postgres --extra dev --universal \
+	uv pip compile pyproject.toml --extra cpu --extra dask --extra postgres --extra search --extra dev --universal \
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
 clean:
-	rm -rf .venv .bench bench.json demo workspace .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .bench bench.json .accuracy accuracy.json demo workspace .pytest_cache .mypy_cache .ruff_cache

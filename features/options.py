@@ -203,9 +203,29 @@ class QualityOptions(Options):
 class ChurnOptions(Options):
     """What counts as churn."""
 
-    horizon_days: Days = Field(default=90, ge=1, description="length of the outcome window, days")
+    horizon_days: Days | None = Field(
+        default=None,
+        ge=1,
+        description="length of the outcome window, days; null: chosen from the data at the first training",
+    )
+    horizon_candidates: tuple[Annotated[Days, Field(ge=1)], ...] = Field(
+        default=(30, 45, 60, 90, 120, 180, 270, 365),
+        min_length=1,
+        description="days among which the horizon is chosen, rising",
+    )
+    type_1_weight: Share = Field(
+        default=0.5,
+        description="weight of calling people churned who come back, against people active who never do",
+    )
     gap_days: Days = Field(default=0, ge=0, description="whole days after as_of that are not counted")
     lookback_days: Days | None = Field(default=None, ge=30, description="how far back features read, days")
+
+    @field_validator("horizon_candidates")
+    @classmethod
+    def _rising(cls, days: tuple[int, ...]) -> tuple[int, ...]:
+        if list(days) != sorted(set(days)):
+            raise ValueError("horizon_candidates must rise, each given once")
+        return days
 
 
 class StageOptions(Options):

@@ -167,7 +167,7 @@ def _facts(days: Runs, as_of: AsOf, quantiles: Iterable[float], window_days: int
             "gaps": days.lengths - 1,
             "span": (age[days.starts] - age[last]).astype(np.int64),
             "squares": days.added(np.square(gap, dtype=np.int64)),
-            "leans": days.added(_squared_leans(gap, earlier)),
+            "leans": days.added(squared_leans(gap, earlier)),
             "last_gap_days": gap[last],
             **{quantile_name(quantile): ranked.quantile(quantile) for quantile in quantiles},
             "upto_last": ranked.below(gap[last] + 1),
@@ -178,7 +178,7 @@ def _facts(days: Runs, as_of: AsOf, quantiles: Iterable[float], window_days: int
     )
 
 
-def _squared_leans(gap: Days, earlier: Days) -> Floats:
+def squared_leans(gap: Days, earlier: Days) -> Floats:
     """Square of twice a gap's share of both, less one: its mean is 1 / (2k + 1); 0 without an earlier gap."""
     lean = (gap - earlier) / np.maximum(gap + earlier, 1)
     return np.where(earlier > 0, lean * lean, 0.0)

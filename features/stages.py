@@ -47,7 +47,7 @@ def shop_quantiles(counts: pl.DataFrame, options: StageOptions) -> ShopQuantiles
         counts: of all parts, added up and sorted, see `count_gaps`.
         options: which quantiles.
     """
-    return {quantile: _quantile(counts, quantile) for quantile in quantiles(options)}
+    return {quantile: gap_quantile(counts, quantile) for quantile in quantiles(options)}
 
 
 def add_stages(customers: pl.DataFrame, shop: ShopQuantiles, options: StageOptions) -> pl.DataFrame:
@@ -126,7 +126,7 @@ def stage(options: StageOptions) -> pl.Expr:
     )
 
 
-def _quantile(counts: pl.DataFrame, quantile: float) -> float | None:
+def gap_quantile(counts: pl.DataFrame, quantile: float) -> float | None:
     """As if all gaps stood in a row: the one at the place, or between its neighbours; None without a gap."""
     if counts.is_empty():
         return None

@@ -80,6 +80,8 @@ class Common(Shown):
 
 
 _SHOWN, _COMMON = Shown(), Common()
+_runs = App(name="runs", group=_LOOK, help_format="plaintext")
+app.command(_runs)
 
 
 @app.command(group=_START)
@@ -203,6 +205,34 @@ def measure(*, as_of: str | None = None, common: Common = _COMMON) -> Summary:
 
 
 @app.command(group=_CARE)
+def promote(version: str, /, *, reason: str, common: Common = _COMMON) -> Summary:
+    """Put a model in use by hand, whatever the rule says; it stays until a later one beats it by the rule.
+
+    Example: winback promote 3 --reason "the new recipe was checked on last year's season"
+
+    Args:
+        version: Its number, as winback runs shows it.
+        reason: Why; kept with the model. No names of customers, please.
+        common: What every command takes.
+    """
+    root = common.settings().root
+    return _run_flow("promote", root, common, common.config, version, reason, [*common.set])
+
+
+@app.command(group=_CARE)
+def rollback(*, reason: str = "no reason given", common: Common = _COMMON) -> Summary:
+    """Put the model back in use that decided before the present one; again, the one before that.
+
+    Example: winback rollback --reason "too many people on the list"
+
+    Args:
+        reason: Why; kept with the model. No names of customers, please.
+        common: What every command takes.
+    """
+    return _run_flow("rollback", common.settings().root, common, common.config, reason, [*common.set])
+
+
+@app.command(group=_CARE)
 def compact(*, common: Common = _COMMON) -> Summary:
     """Merge the small increments of the lake into its base, so that reading stays fast.
 
@@ -237,6 +267,47 @@ def status(*, common: Common = _COMMON) -> Summary:
     from flows.status import workspace_state
 
     return workspace_state(common.settings())
+
+
+@_runs.default
+def runs(*, last: int = 10, common: Common = _COMMON) -> Summary:
+    """Show the last trainings side by side: verdicts, figures and the best simple rule beside them.
+
+    winback runs diff A B says what changed between two of them.
+
+    Example: winback runs --last 5
+
+    Args:
+        last: How many, newest first.
+        common: What every command takes.
+    """
+    from flows.runs import compared
+
+    return compared(common.settings(), last)
+
+
+@_runs.command
+def diff(
+    a: str,
+    b: str,
+    /,
+    *,
+    whole: Annotated[bool, Parameter(name="--all", show_default=False)] = False,
+    common: Common = _COMMON,
+) -> Summary:
+    """Show what changed from one training to another: data, params, features, code, figures.
+
+    Example: winback runs diff 2 3
+
+    Args:
+        a: The first one: the number of a model, or the id of a run or its beginning.
+        b: The second one.
+        whole: Show every figure, not only the important ones.
+        common: What every command takes.
+    """
+    from flows.runs import differences
+
+    return differences(common.settings(), a, b, whole=whole)
 
 
 @app.command(group=_START)

@@ -39,7 +39,11 @@ _ROW_COLUMNS = {
     "offer_id": "offer",
     "reason_1": "why",
 }
-_NOT_JSON = ("rows",)
+# Made for people: rows hold personal data, tables say in words what other keys hold as figures.
+_NOT_JSON = ("rows", "tables")
+# Where nobody looks at a terminal, tables are as wide as this, so that one line stays one row.
+_PIPED_WIDTH = 200
+_GAP = 2  # between columns
 
 _live: "Progress | None" = None
 
@@ -97,12 +101,18 @@ def closing(console: "Console", summary: Mapping[str, Any]) -> None:
 
     Args:
         console: where to.
-        summary: what flows return: `sentences`, `checks`, `counts`, `metrics`, `paths`, `rows`, all optional.
+        summary: what flows return: `sentences`, `checks`, `tables`, `counts`, `metrics`, `rows`, `paths`, all
+            optional.
     """
     for sentence in summary.get("sentences", ()):
         console.print(str(sentence), markup=False, highlight=False)
     if summary.get("checks"):
         console.print(_checks(summary["checks"]))
+    tables = summary.get("tables", {})
+    if tables and not console.is_terminal:
+        console.width = max(console.width, _PIPED_WIDTH)
+    for title, rows in tables.items():
+        console.print(_titled(title, rows, console.width))
     figures = {**summary.get("counts", {}), **summary.get("metrics", {})}
     if figures:
         console.print(_pairs({_WORDS.get(k, k.replace("_", " ")): _plain(v) for k, v in figures.items()}))
@@ -150,6 +160,25 @@ def _checks(checks: Sequence[Mapping[str, str]]) -> "Table":
         if check["fix"]:
             found.append(f"\n{check['fix']}", style="italic")
         table.add_row(Text(check["level"], style=colours[check["level"]]), check["what"], found)
+    return table
+
+
+def _titled(title: str, rows: Sequence[Mapping[str, str]], width: int) -> "Table":
+    """Rows that are words already, under their own names; cells break between words where there is room."""
+    from rich.table import Table
+    from rich.text import Text
+
+    names = list(rows[0]) if rows else []
+    longest = {
+        name: max(len(word) for text in (name, "-", *(row[name] for row in rows)) for word in text.split())
+        for name in names
+    }
+    fits = sum(longest.values()) + _GAP * len(names) <= width
+    table = Table(title=title, title_justify="left", title_style="dim", box=None, padding=(0, _GAP, 0, 0))
+    for name in names:
+        table.add_column(name, overflow="fold", min_width=longest[name] if fits else None)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row.values()))
     return table
 
 

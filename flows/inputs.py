@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from features import ledger
 from features.asof import AsOf
 from features.engine import Engine, Threads
 from features.history import History, read_history
@@ -18,6 +19,7 @@ from features.quality import Gate, Suite, load_suite
 from flows.cluster import joined
 from flows.enrolments import read_enrolments
 from flows.forgotten import read_forgotten
+from flows.horizon import resolved
 from flows.layout import check_layout
 from flows.settings import Settings, load, secret
 from flows.workspace import Workspace
@@ -71,6 +73,12 @@ def gate(settings: Settings, run: str) -> Iterator[Gate]:
         yield opened
 
 
+def data_docs(settings: Settings) -> str | None:
+    """Address of the first page of the Data Docs; None before the first check."""
+    index = workspace(settings).quality / "index.html"
+    return index.absolute().as_uri() if index.is_file() else None
+
+
 @contextmanager
 def engine(settings: Settings) -> Iterator[Engine]:
     """Where the heavy steps of one run are done; its results are gone at the end of the outermost block.
@@ -116,8 +124,11 @@ def last_complete_day(settings: Settings) -> str:
 
 
 def opened(config: str, overrides: list[str], as_of: str | None) -> tuple[Settings, AsOf]:
-    """The settings of a run and the windows of its day; without a day, the last complete one."""
-    settings = load(config, overrides)
+    """The settings of a run, the workspace's own horizon among them, and the windows of its day.
+
+    Without a day, the last complete one.
+    """
+    settings = resolved(load(config, overrides))
     return settings, settings.as_of(as_of or last_complete_day(settings))
 
 
@@ -138,6 +149,12 @@ def own_contacts(settings: Settings, as_of: AsOf) -> pl.LazyFrame | None:
     return delivered.lazy().select(
         "customer_id", "arm", "assignment_probability", contacted_on="acknowledged_on"
     )
+
+
+def newest_order(settings: Settings) -> date | None:
+    """The day of the newest order in the lake, in the shop's time zone."""
+    newest = ledger.live(workspace(settings).lake, "transactions")["last_at"].max()
+    return newest.astimezone(settings.zone).date() if isinstance(newest, datetime) else None
 
 
 def known_people(settings: Settings, as_of: AsOf) -> Known:

@@ -1,14 +1,13 @@
 """The flow that measures what delivered lists earned, against the people held out of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import polars as pl
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from features import ledger
 from features.asof import AsOf
 from features.books import accounts
 from features.errors import DataRefused
@@ -64,7 +63,7 @@ def compare(settings: Settings, as_of: AsOf) -> dict[str, Any]:
     """
     trials = _trials(settings, as_of)
     over = [trial for trial in trials if trial.window.is_complete(as_of.day)]
-    newest = _newest_order(settings)
+    newest = inputs.newest_order(settings)
     complete = [trial for trial in over if _arrived(trial, newest)]
     counts = {"lists_measured": len(complete), "lists_without_orders": len(over) - len(complete)}
     summary: dict[str, Any] = {"status": "done", "as_of": as_of.day.isoformat(), "counts": counts}
@@ -176,12 +175,6 @@ def _told(table: pl.DataFrame, verdicts: Mapping[str, int], currency: str) -> It
         yield f"{len(by_list)} lists are measured: {counted}."
     for rows in by_list[-_LISTS_TOLD:]:
         yield from sentences(rows, currency)
-
-
-def _newest_order(settings: Settings) -> date | None:
-    """The day of the newest order in the lake, in the shop's time zone."""
-    newest = ledger.live(inputs.workspace(settings).lake, "transactions")["last_at"].max()
-    return newest.astimezone(settings.zone).date() if isinstance(newest, datetime) else None
 
 
 def _arrived(trial: Trial, newest: date | None) -> bool:

@@ -1,6 +1,6 @@
 """The steps of a night, each whole or not at all: check the feeds, build features, score, rank and write."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -126,8 +126,10 @@ def rank(
     }
 
 
-def told(summary: dict[str, Any], arrived: Mapping[str, Any], currency: str, store: str) -> dict[str, Any]:
-    """The summary of a night with its sentences in plain words."""
+def told(
+    summary: dict[str, Any], arrived: Mapping[str, Any], learned: Sequence[str], currency: str, store: str
+) -> dict[str, Any]:
+    """The summary of a night with its sentences in plain words; `learned` are those about the shop."""
     counts, money = summary["counts"], summary["metrics"]
     fresh = {
         "written": "",
@@ -136,6 +138,7 @@ def told(summary: dict[str, Any], arrived: Mapping[str, Any], currency: str, sto
     }
     sentences = [
         *arrived["sentences"],
+        *learned,
         f"{counts['listed']:,} people to contact out of {counts['scored']:,} customers scored; "
         f"{counts['held_out']:,} are held out to measure what the list earns." + fresh[summary["status"]],
         (

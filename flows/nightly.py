@@ -4,11 +4,12 @@ from typing import Any
 
 from prefect import flow
 
-from flows import inputs, night
+from flows import inputs, night, watch
 from flows.artifacts import summarise
 from flows.days import name_of_run
 from flows.ingest import take_in, tidy
 from flows.lock import hold
+from flows.survey import settle
 from flows.train import champion_for, first_model
 
 
@@ -32,10 +33,13 @@ def nightly(
         arrived = take_in(settings)
         tidy(settings)
         night.check_feeds(settings, day)
+        settings, day, chosen = settle(settings, day)
         champion = champion_for(settings, day)
         features = night.build_features(settings, day)
         model = champion or first_model(settings, day)
-        predictions = night.score(settings, day, features, model)
-        summary = night.rank(settings, day, features, predictions, model, revision=revision)
+        scored = watch.scored(settings, day, features, model)
+        summary = night.rank(settings, day, features, scored.predictions, scored.model, revision=revision)
+        summary["notes"] += [*scored.sentences, *watch.record(settings)]
+    learned = [*chosen, *(() if champion else model.said)]
     store = inputs.store(settings).label
-    return summarise("nightly", night.told(summary, arrived, settings.currency, store))
+    return summarise("nightly", night.told(summary, arrived, learned, settings.currency, store))

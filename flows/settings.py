@@ -37,14 +37,17 @@ from models.options import (
     ListOptions,
     MlflowOptions,
     OfferOptions,
+    SearchOptions,
     TrainOptions,
     ValueOptions,
+    WatchOptions,
     XgbOptions,
 )
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-# Where things lie does not change what they say: these keys stay out of the config hash.
-_PLACES = ("workspace", "mlflow", "engine", "dask")
+# Where things lie does not change what they say, nor does watching them (a model that was trained because of
+# it has a hash of its own): these keys stay out of the config hash.
+_PLACES = ("workspace", "mlflow", "engine", "dask", "watch")
 _ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -104,12 +107,14 @@ class Settings(Options):
     stages: StageOptions = Field(default_factory=StageOptions)
     train: TrainOptions = Field(default_factory=TrainOptions)
     xgb: XgbOptions = Field(default_factory=XgbOptions)
+    search: SearchOptions = Field(default_factory=SearchOptions)
     value: ValueOptions = Field(default_factory=ValueOptions)
     effect: EffectOptions = Field(default_factory=EffectOptions)
     contact: ContactOptions = Field(default_factory=ContactOptions)
     offers: tuple[OfferOptions, ...] = Field(default=(OfferOptions(id="message"),), min_length=1)
     consent: ConsentOptions
     list: ListOptions = Field(default_factory=ListOptions)
+    watch: WatchOptions = Field(default_factory=WatchOptions)
     mlflow: MlflowOptions = Field(default_factory=MlflowOptions)
     dask: DaskOptions = Field(default_factory=DaskOptions)
 
@@ -149,9 +154,13 @@ class Settings(Options):
         return ZoneInfo(self.timezone)
 
     def as_of(self, day: str) -> AsOf:
-        """The windows of a decision on one day, written YYYY-MM-DD."""
+        """The windows of a decision on one day, written YYYY-MM-DD.
+
+        As long as no horizon is set or chosen, it is the longest candidate: nobody counts as free too early.
+        """
         churn = self.churn
-        return AsOf(parse_day(day, "--as-of"), churn.horizon_days, churn.gap_days, churn.lookback_days)
+        horizon = churn.horizon_days or churn.horizon_candidates[-1]
+        return AsOf(parse_day(day, "--as-of"), horizon, churn.gap_days, churn.lookback_days)
 
     def resolved(self) -> dict[str, Any]:
         """Every key with its value, ready for JSON; secrets stay names of environment variables."""

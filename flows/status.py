@@ -7,6 +7,7 @@ import polars as pl
 from features import ledger, quarantine
 from flows import inputs
 from flows.enrolments import delivered, read_manifest
+from flows.horizon import in_words
 from flows.lock import holder
 from flows.settings import Settings
 from models.tracking import champion
@@ -24,6 +25,7 @@ def workspace_state(settings: Settings) -> dict[str, Any]:
         "paths": {"workspace": str(settings.root)},
         "sentences": [
             *_lake_sentences(held, int(rejected["rows"].sum())),
+            in_words(settings),
             _model_sentence(settings),
             _list_sentence(settings),
             _writer_sentence(settings),

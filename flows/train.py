@@ -4,12 +4,11 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -20,6 +19,7 @@ from features.engine import Engine
 from features.errors import ConfigError, DataRefused
 from features.history import History
 from features.money import units
+from features.snapshots import drawn
 from features.table import sampled, training_parts, training_table
 from flows import inputs
 from flows.artifacts import summarise
@@ -28,18 +28,24 @@ from flows.days import name_of_run
 from flows.lock import hold
 from flows.retrying import ON_IO
 from flows.settings import Settings
+from flows.survey import Survey, known_history, said, settle, survey
 from models import training
-from models.bundle import load_bundle
+from models.bundle import load_bundle, predict
 from models.churn import Regrow
+from models.dossier import files_of, findings_of, trial_runs
+from models.drift import Learned
 from models.evaluate import Response
-from models.plots import calibration_png, gain_png
-from models.promotion import Scores, Verdict, judge
+from models.fitness import refuse_unfit
+from models.fitting import Recipe
+from models.promotion import Comparison, Scores, Verdict, judge
 from models.splits import complete_snapshots
 from models.spread import Spread
 from models.tracking import (
-    CALIBRATION,
-    DECILES,
-    GAIN,
+    AGAINST,
+    OVERRIDE,
+    REASON,
+    WITHDRAWN,
+    Champion,
     RegisteredModel,
     TrainingRecord,
     champion,
@@ -50,8 +56,10 @@ from models.tracking import (
 )
 
 _SAMPLE_ROWS = 1000
+# Training rows whose scores are kept as a profile.
+_PROFILED_ROWS = 200_000
 _QUESTION = "label.question"
-_SECTIONS = ("churn", "stages", "train", "xgb", "value")
+_SECTIONS = ("churn", "stages", "train", "xgb", "search", "value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class Model:
         bundle: local folder of the saved model.
         known_until: the last day it was trained on.
         metrics: as measured at training.
+        said: sentences on the shop and the horizon at training.
     """
 
     digest: str
@@ -73,6 +82,7 @@ class Model:
     bundle: Path
     known_until: date
     metrics: dict[str, float]
+    said: tuple[str, ...] = ()
 
 
 @flow(name="winback-train", flow_run_name=name_of_run, validate_parameters=False)
@@ -91,7 +101,8 @@ def train(
         force: train even when the same data and settings were trained on before.
     """
     settings, day = inputs.opened(config, overrides or [], as_of)
-    with hold(settings.root, "winback train"):
+    with hold(settings.root, "winback train"), inputs.engine(settings):
+        settings, day, chosen = settle(settings, day)
         made = learn(settings, day, force=force)
         verdict = consider(settings, made)
     shown = ("test.auroc", "test.recency.auroc", "test.ece", "test.profit_at_10pct", "cv.auroc")
@@ -102,7 +113,9 @@ def train(
         "paths": {"mlflow": inputs.store(settings).label},
         "run_ids": {"model_run": made.run_id, "model_version": made.version},
         "sentences": [
-            f"Model {made.version} {'is now in use' if verdict.promote else 'was refused'}. {verdict.reason}"
+            *chosen,
+            *said(dict(made.tags)),
+            f"Model {made.version} {'is now in use' if verdict.promote else 'was refused'}. {verdict.reason}",
         ],
     }
     return summarise("train", summary)
@@ -136,12 +149,7 @@ def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
     found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
     if found is None:
         return None
-    if not _answers(found.tags, settings):
-        raise ConfigError(
-            f"The model in use predicts a {found.tags[_QUESTION]}; the config asks for a "
-            f"{_question(settings)}. Set churn and value back, or train a model for it with this config "
-            "first (winback train)."
-        )
+    refuse_other_question("The model in use", found.tags, settings)
     known_until = date.fromisoformat(found.tags["data.as_of"])
     if known_until > as_of.day:
         raise DataRefused(
@@ -150,49 +158,94 @@ def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
             "scores would know the future. Use a workspace of its own for past days (--set workspace=FOLDER)."
         )
     digest = load_bundle(found.bundle).digest
-    return Model(digest, found.version, found.run_id, found.bundle, known_until, dict(found.metrics))
+    told = said(dict(found.tags))
+    return Model(digest, found.version, found.run_id, found.bundle, known_until, dict(found.metrics), told)
+
+
+def refuse_other_question(what: str, tags: Mapping[str, str], settings: Settings) -> None:
+    """Refuse a model that answers another question than the config asks.
+
+    Args:
+        what: how the message names the model.
+        tags: of its version.
+        settings: the config.
+
+    Raises:
+        ConfigError: naming both questions.
+    """
+    if not _answers(tags, settings):
+        raise ConfigError(
+            f"{what} predicts a {tags[_QUESTION]}; the config asks for a {_question(settings)}. Set churn "
+            "and value back, or train a model for it with this config first (winback train)."
+        )
 
 
 @task(name="train", cache_policy=NO_CACHE)
 def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> RegisteredModel:
-    """Train and record; a training that was recorded before is not repeated unless forced."""
+    """Train and record; a training that was recorded before is not repeated unless forced.
+
+    Raises:
+        DataRefused: when there is nothing to learn from, or the shop does not fit.
+    """
     store, places = inputs.store(settings), inputs.workspace(settings)
     lake_version = ledger.version(places.lake)
     key = _digest(as_of.day.isoformat(), settings.digest(), settings.engine, lake_version, code_commit())
     known = None if force else find_training(store, key)
     if known is not None:
         return known
-    history = inputs.history(settings, as_of)
-    first = history.first_day()
-    if first is None:
-        raise DataRefused(
-            "The lake holds no purchases to learn from. Run winback ingest, or look at the sources."
-        )
-    days = complete_snapshots(as_of, first, settings.train.snapshots)
+    history, first = known_history(settings, as_of)
     with inputs.engine(settings) as engine:
+        with step("Looking whether the shop fits"):
+            surveyed = survey(settings, history, first, as_of, engine)
+        refuse_unfit(surveyed.diagnosis, even_if_unfit=settings.train.even_if_unfit)
+        days = complete_snapshots(as_of, first, settings.train.snapshots)
         with step(f"Building features of {len(days)} past days"):
             rows, regrow = _rows(settings, history, days, as_of, engine)
         with step(f"Training on {rows.height:,} rows"):
-            trained = training.train(rows, as_of, _recipe(settings), regrow)
+            journal = places.runs / f"search/{key}.journal"
+            trained = training.train(rows, as_of, _recipe(settings), regrow, journal)
     with step("Recording the training in MLflow"), tempfile.TemporaryDirectory() as folder:
         trained.bundle.save(Path(folder))
+        share = _PROFILED_ROWS / max(rows.height, _PROFILED_ROWS)
+        predictions = predict(trained.bundle, rows.filter(drawn(share)))
+        Learned.of(rows, trained.bundle.contract.names, predictions).save(Path(folder))
         sample = rows.tail(_SAMPLE_ROWS)
         record = _record(settings, as_of, trained, sample, Path(folder), key=key, lake_version=lake_version)
-        return record_training(store, record)
+        return record_training(store, _with_survey(record, surveyed))
 
 
 @task(name="promote or refuse", cache_policy=NO_CACHE)
 def consider(settings: Settings, made: RegisteredModel) -> Verdict:
-    """Put the new model beside the champion, and carry out the verdict."""
+    """Put the new model beside the champion, and carry out the verdict.
+
+    Everything is read from what MLflow recorded, so that it can be repeated after a kill.
+    """
     store = inputs.store(settings)
     present = champion(store, inputs.workspace(settings).runs / "models")
     if present is not None and present.version == made.version:
-        return Verdict(promote=True, reason=str(present.tags.get("promotion.reason", "It is the champion.")))
-    comparable = present is not None and _answers(present.tags, settings)
-    before = _scores(dict(present.metrics), dict(present.tags)) if present and comparable else None
-    verdict = judge(_scores(dict(made.metrics), dict(made.tags)), before, settings.train.promote_tolerance)
-    promote(store, made.version, verdict)
+        why = present.tags.get(OVERRIDE) or present.tags.get(REASON, "It is the champion.")
+        return Verdict(promote=True, reason=str(why))
+    if WITHDRAWN in made.tags:
+        return Verdict(promote=False, reason=f"A person took this model out of use: {made.tags[WITHDRAWN]}")
+    verdict = _verdict(settings, made, present)
+    promote(store, made.version, verdict, datetime.now(UTC))
     return verdict
+
+
+def _verdict(settings: Settings, made: RegisteredModel, present: Champion | None) -> Verdict:
+    own, tolerance = _scores(dict(made.metrics), dict(made.tags)), settings.train.promote_tolerance
+    if present is None or not _answers(present.tags, settings):
+        return judge(own, None, tolerance)
+    against = made.tags.get(AGAINST)
+    if against not in {None, present.version}:
+        return Verdict(
+            promote=False,
+            reason=f"It was compared with model {against}, but model {present.version} is in use since. "
+            "Train again to compare with that one: winback train --force.",
+        )
+    comparison = None if against is None else Comparison.from_metrics(made.metrics)
+    before = _scores(dict(present.metrics), dict(present.tags))
+    return judge(own, before, tolerance, comparison=comparison, by_hand=OVERRIDE in present.tags)
 
 
 def _rows(
@@ -226,15 +279,20 @@ def _answers(tags: Mapping[str, str], settings: Settings) -> bool:
     return tags.get(_QUESTION, _question(settings)) == _question(settings)
 
 
-def _recipe(settings: Settings) -> training.Recipe:
-    """All settings of a training; the assumed response costs what the first offer costs."""
+def assumed_response(settings: Settings) -> Response:
+    """The response that rankings are compared by; it costs what the first offer costs."""
     offer, in_minor = settings.offers[0], units(settings.currency)
-    response = Response(
+    return Response(
         offer_cost=offer.cost * in_minor,
         contact_cost=settings.contact.cost[offer.channel] * in_minor,
         minor_units=in_minor,
     )
-    return training.Recipe(settings.xgb, settings.train, settings.value, settings.seed, response)
+
+
+def _recipe(settings: Settings) -> Recipe:
+    """All settings of a training."""
+    response = assumed_response(settings)
+    return Recipe(settings.xgb, settings.train, settings.value, settings.seed, response, settings.search)
 
 
 def _record(
@@ -251,7 +309,16 @@ def _record(
     recipe = _digest(json.dumps({name: options[name] for name in _SECTIONS}, sort_keys=True), code_commit())
     contract = json.dumps(trained.bundle.contract.to_json(), sort_keys=True)
     params = {f"{name}.{k}": v for name in _SECTIONS for k, v in options[name].items()}
-    tested = trained.test["as_of"].max()
+    tested, docs = date.fromisoformat(str(trained.judged["as_of"].max())), inputs.data_docs(settings)
+    tags = {
+        "data.tested_on": str(tested),
+        "model.digest": trained.bundle.digest,
+        _QUESTION: _question(settings),
+    }
+    about, response = trained.bundle.about, _recipe(settings).response
+    findings = findings_of(
+        trained, response, lake_version=lake_version, currency=settings.currency, docs=docs
+    )
     return TrainingRecord(
         as_of=as_of.day,
         horizon_days=as_of.horizon_days,
@@ -265,28 +332,24 @@ def _record(
         config=options,
         sample=sample,
         bundle=bundle,
-        files=_files(trained),
-        tags={
-            "data.tested_on": str(tested),
-            "model.digest": trained.bundle.digest,
-            _QUESTION: _question(settings),
-        },
+        curves={f"{name}.log_loss": curve for name, curve in trained.curves.items()},
+        snapshots=trained.snapshots,
+        nested=trial_runs(trained.trials),
+        files=files_of(findings),
+        profile={"num_rows": about["rows"], "num_days": len(about["days"])},
+        tags={**tags, "quality.data_docs": docs} if docs else tags,
     )
 
 
-def _files(trained: training.Trained) -> dict[str, bytes]:
-    churned = ~trained.test["returned"].to_numpy()
-    probability = trained.test["churn_probability"].to_numpy()
-    silence = trained.test["days_since_last_purchase"].to_numpy().astype(np.float64)
-    notes = "\n".join(f"- {note}" for note in trained.notes) or "- nothing to note"
-    return {
-        CALIBRATION: calibration_png(churned, probability),
-        GAIN: gain_png(churned, {"model": probability, "recency": silence}),
-        DECILES: trained.deciles.write_csv().encode(),
-        "report/importance.csv": trained.importance.write_csv().encode(),
-        "report/notes.md": f"# What the data could not show\n\n{notes}\n".encode(),
-        "data/feature_contract.json": json.dumps(trained.bundle.contract.to_json(), indent=1).encode(),
-    }
+def _with_survey(record: TrainingRecord, surveyed: Survey) -> TrainingRecord:
+    """The record with what the shop looked like before the training."""
+    return replace(
+        record,
+        params={**record.params, **surveyed.params()},
+        metrics={**record.metrics, **surveyed.figures.metrics()},
+        files={**record.files, **surveyed.files()},
+        tags={**record.tags, **surveyed.tags()},
+    )
 
 
 def _scores(metrics: dict[str, float], tags: dict[str, str]) -> Scores:

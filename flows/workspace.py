@@ -72,6 +72,10 @@ class Workspace:
         """The report of one day."""
         return self._of("reports", as_of)
 
+    def monitor(self, as_of: date) -> Path:
+        """What was watched on one day, and how that day's scores turned out later."""
+        return self._of("monitor", as_of)
+
     def measurements(self, as_of: date) -> Path:
         """What the lists whose windows were complete by a day had earned."""
         return self._of("measurements", as_of)

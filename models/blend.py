@@ -15,12 +15,11 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
-from features.contracts import Stage
 from models.boosting import Mask
 from models.metrics import Array, ArrayLike
+from models.standing import GONE
 
 _ALL, _GONE, _HERE = "all", "gone", "here"
-_GONE_STAGES = (Stage.LAPSED.value, Stage.LOST.value)
 # People of one kind who brought anything; below, both kinds are fitted together.
 _LEAST_PEOPLE = 200
 # What the first expert weighs against the data, as if so many people had spoken for it.
@@ -50,7 +49,7 @@ class Blend:
             experts: one column per expert, minor units.
             stage: of each row.
         """
-        logs, gone = _logs(experts, self.floors, self.unit), is_gone(stage)
+        logs, gone = _logs(experts, self.floors, self.unit), gone_rows(stage)
         found = np.zeros(len(logs))
         for kind, rows in ((_GONE, gone), (_HERE, ~gone)):
             beta = np.array(self.weights.get(kind, self.weights[_ALL]))
@@ -69,9 +68,9 @@ class Blend:
         return cls(tuple(content["floors"]), content["unit"], weights)
 
 
-def is_gone(stage: pl.Series) -> Mask:
+def gone_rows(stage: pl.Series) -> Mask:
     """Who is lapsed or lost."""
-    return np.asarray(stage.cast(pl.String).is_in(_GONE_STAGES).to_numpy(), bool)
+    return np.asarray(stage.cast(pl.String).is_in(GONE).to_numpy(), bool)
 
 
 def fit_blend(  # noqa: PLR0917 - columns that belong together
@@ -94,7 +93,7 @@ def fit_blend(  # noqa: PLR0917 - columns that belong together
     """
     brought = np.maximum(margin, 0.0)
     unit = float(np.median(brought[brought > 0])) if (brought > 0).any() else 1.0
-    logs, gone, y = _logs(experts, floors, unit), is_gone(stage), brought / unit
+    logs, gone, y = _logs(experts, floors, unit), gone_rows(stage), brought / unit
     kinds = {_ALL: np.ones(len(y), bool), _GONE: gone, _HERE: ~gone}
     counts = {kind: len(np.unique(people[rows & (y > 0)])) for kind, rows in kinds.items()}
     apart = min(counts[_GONE], counts[_HERE]) >= _LEAST_PEOPLE

@@ -47,29 +47,40 @@ _PASSED_THROUGH = (
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Rows to learn from: features, what to learn, how much each row counts, and each row's customer fold."""
+    """Rows to learn from.
+
+    Attributes:
+        matrix: features.
+        label: what to learn.
+        weight: how much each row counts.
+        fold: customer fold of each row.
+        offset: what is known of each row before the trees say anything, on the scale they add up on (log-odds
+            for a probability); None: nothing. Predictions of rows without an offset start from `level`.
+        level: see `offset`, on the scale of the label.
+    """
 
     matrix: pl.DataFrame
     label: Array
     weight: Array
     fold: npt.NDArray[np.int32]
+    offset: Array | None = None
+    level: float | None = None
 
     def where(self, rows: Mask) -> "Sample":
         """Only the rows for which the mask holds."""
-        return Sample(
-            self.matrix.filter(pl.Series(rows)), self.label[rows], self.weight[rows], self.fold[rows]
-        )
+        offset = None if self.offset is None else self.offset[rows]
+        own = (self.label[rows], self.weight[rows], self.fold[rows])
+        return Sample(self.matrix.filter(pl.Series(rows)), *own, offset, self.level)
 
     @classmethod
     def of(cls, parts: Sequence["Sample"]) -> "Sample":
         """The rows of several samples, one after the other."""
-        return cls(
-            pl.concat([part.matrix for part in parts]),
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("label", "weight", "fold")
-            ),
+        label, weight, fold = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "weight", "fold")
         )
+        offsets = [part.offset for part in parts if part.offset is not None]
+        offset = np.concatenate(offsets) if offsets else None
+        return cls(pl.concat([part.matrix for part in parts]), label, weight, fold, offset, parts[0].level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +100,13 @@ class Validated:
         rounds: boosting rounds for a fit on all rows.
         out_of_fold: prediction for each row by the model that never saw its customer.
         curve: loss on the judged rows after each round.
+        forward: prediction of the judged rows by a model of the past ones alone; None without such a past.
     """
 
     rounds: int
     out_of_fold: Array
     curve: tuple[float, ...]
+    forward: Array | None = None
 
 
 def library() -> Any:  # noqa: ANN401 - a module without types
@@ -162,6 +175,12 @@ def meeting(workers: int, host: str) -> Iterator[list[Seat]]:
             tracker.free()
 
 
+def forward_loss(sample: Sample, past: Mask, judged: Mask, recipe: Recipe) -> float:
+    """The least loss on the judged rows that trees of the past ones come to, whatever their number."""
+    _, curve = _stopped(sample.where(past), sample.where(judged), recipe)
+    return min(curve)
+
+
 def validate_forward(sample: Sample, past: Mask, judged: Mask, recipe: Recipe) -> Validated:
     """Find the number of rounds forward in time; predict every row by a model that never saw its customer.
 
@@ -173,12 +192,13 @@ def validate_forward(sample: Sample, past: Mask, judged: Mask, recipe: Recipe) -
     """
     raw, curve = _stopped(sample.where(past), sample.where(judged), recipe)
     rounds = int(np.argmin(curve)) + 1
+    forward = predict(raw, sample.matrix.filter(pl.Series(judged)))
     out_of_fold = np.zeros(len(sample.label))
     for fold in np.unique(sample.fold):
         held = sample.fold == fold
         raw = grow(sample.where(~held), recipe, rounds)
         out_of_fold[held] = predict(raw, sample.matrix.filter(pl.Series(held)))
-    return Validated(rounds, out_of_fold, tuple(curve))
+    return Validated(rounds, out_of_fold, tuple(curve), forward)
 
 
 def validate(sample: Sample, judged: Mask, recipe: Recipe, taught: Mask | None = None) -> Validated:
@@ -242,12 +262,13 @@ def _seated(seat: Seat | None) -> Iterator[None]:
 def _nobody(empty: Sample) -> Sample:
     """A row that says nothing and counts for nothing: XGBoost refuses workers without rows."""
     none, zero = empty.matrix.clear(n=1), np.zeros(1)
-    return Sample(none, zero, zero, np.zeros(1, np.int32))
+    offset = None if empty.offset is None else zero
+    return Sample(none, zero, zero, np.zeros(1, np.int32), offset, empty.level)
 
 
 def _grown(sample: Sample, recipe: Recipe, rounds: int, rows: int) -> bytes:
     data = _quantiles(sample, recipe)
-    booster = library().train(_parameters(recipe, rows), data, num_boost_round=rounds)
+    booster = library().train(_parameters(recipe, rows, sample), data, num_boost_round=rounds)
     return bytes(booster.save_raw("ubj"))
 
 
@@ -256,7 +277,7 @@ def _stopped(taught: Sample, judged: Sample, recipe: Recipe) -> tuple[bytes, lis
     train = _quantiles(taught, recipe)
     history: dict[str, dict[str, list[float]]] = {}
     booster = xgb.train(
-        _parameters(recipe, len(taught.label)),
+        _parameters(recipe, len(taught.label), taught),
         train,
         num_boost_round=recipe.options.rounds,
         evals=[(_quantiles(judged, recipe, like=train), "judged")],
@@ -276,6 +297,7 @@ def _quantiles(
         sample.matrix,
         sample.label,
         weight=sample.weight,
+        base_margin=sample.offset,
         max_bin=recipe.options.max_bin,
         enable_categorical=True,
         ref=like,
@@ -283,14 +305,16 @@ def _quantiles(
     )
 
 
-def _parameters(recipe: Recipe, rows: int) -> dict[str, Any]:
+def _parameters(recipe: Recipe, rows: int, sample: Sample) -> dict[str, Any]:
     own = {name: getattr(recipe.options, name) for name in _PASSED_THROUGH}
     # A small shop has no leaves as heavy as a large one's; without this its trees would not grow at all.
     own["min_child_weight"] = min(own["min_child_weight"], rows / _LEAVES)
     threads = _threads(rows, recipe.options.threads)
-    fixed = {"objective": recipe.objective, "tree_method": "hist", "verbosity": 0}
+    fixed: dict[str, Any] = {"objective": recipe.objective, "tree_method": "hist", "verbosity": 0}
     if recipe.objective == "reg:tweedie":
-        own["tweedie_variance_power"] = _TWEEDIE_POWER
+        fixed["tweedie_variance_power"] = _TWEEDIE_POWER
+    if sample.level is not None:
+        fixed["base_score"] = sample.level
     return {**own, **fixed, "seed": recipe.seed, "nthread": threads}
 
 

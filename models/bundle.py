@@ -6,24 +6,23 @@ is the model version: the same data, config and seed give the same digest.
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from features.errors import WinbackError
-from models.boosting import predict as grown
-from models.calibration import Calibrator
 from models.matrix import FeatureContract, to_matrix
+from models.returning import CHURN, REACTIVATION, ReturnModel
 from models.timing import Timing
 from models.value import Worth
 from models.window import WindowMargin
 
-_SCHEMA = 2
+_SCHEMA = 3
 _JSON = "bundle.json"
-_CHURN, _DIRECT, _TIMING = "churn", "window_direct", "timing"
+_DIRECT, _TIMING = "window_direct", "timing"
 _CHUNK = 200_000
 
 
@@ -33,8 +32,7 @@ class Bundle:
 
     Attributes:
         contract: the features.
-        churn: trees of the return, UBJSON.
-        calibrator: from their output to p0.
+        returning: p0 of everyone.
         window: margin inside the outcome window.
         returned: V1.
         stayed: V0.
@@ -43,8 +41,7 @@ class Bundle:
     """
 
     contract: FeatureContract
-    churn: bytes
-    calibrator: Calibrator
+    returning: ReturnModel
     window: WindowMargin
     returned: Worth
     stayed: Worth
@@ -59,13 +56,19 @@ class Bundle:
             total.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(content).digest())
         return total.hexdigest()[:12]
 
+    def with_drift(self, drift: float, notes: Sequence[str]) -> "Bundle":
+        """The same model, with the drift in time of its honest tests, and what is to be known about it."""
+        calibration = self.returning.calibration.with_drift(drift)
+        returning = replace(self.returning, calibration=calibration)
+        return replace(self, returning=returning, about={**self.about, "notes": list(notes)})
+
     def files(self) -> dict[str, bytes]:
         """File name: content."""
         content = {
             "schema": _SCHEMA,
             "about": dict(self.about),
             "contract": self.contract.to_json(),
-            "calibrator": self.calibrator.to_json(),
+            "returning": self.returning.to_json(),
             "window": self.window.to_json(),
             "returned": self.returned.to_json(),
             "stayed": self.stayed.to_json(),
@@ -73,7 +76,12 @@ class Bundle:
         }
         text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
         margins = {"window": self.window.size, "returned": self.returned.model, "stayed": self.stayed.model}
-        trees = {_CHURN: self.churn, _DIRECT: self.window.direct or b"", _TIMING: self.timing.raw or b""}
+        trees = {
+            CHURN: self.returning.churn,
+            REACTIVATION: self.returning.reactivation or b"",
+            _DIRECT: self.window.direct or b"",
+            _TIMING: self.timing.raw or b"",
+        }
         for name, model in margins.items():
             trees |= {f"{name}_level": model.level or b"", f"{name}_hurdle": model.hurdle or b""}
         return {_JSON: f"{text}\n".encode(), **{f"{name}.ubj": raw for name, raw in trees.items() if raw}}
@@ -93,7 +101,7 @@ def load_bundle(folder: Path) -> Bundle:
     """
     try:
         content = json.loads((folder / _JSON).read_text("utf-8"))
-        churn = (folder / f"{_CHURN}.ubj").read_bytes()
+        churn = (folder / f"{CHURN}.ubj").read_bytes()
     except (OSError, ValueError) as error:
         raise WinbackError(
             f"{folder} holds no readable model ({error}). Train again: winback train."
@@ -107,8 +115,7 @@ def load_bundle(folder: Path) -> Bundle:
     window = WindowMargin.from_json(content["window"], level, hurdle, _tree(folder, _DIRECT))
     return Bundle(
         FeatureContract.from_json(content["contract"]),
-        churn,
-        Calibrator.from_json(content["calibrator"]),
+        ReturnModel.from_json(content["returning"], churn, _tree(folder, REACTIVATION)),
         window,
         Worth.from_json(content["returned"], *_trees(folder, "returned"), window),
         Worth.from_json(content["stayed"], *_trees(folder, "stayed")),
@@ -138,7 +145,7 @@ def predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
 
 def _predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
     matrix, stage = to_matrix(features, bundle.contract), features["stage"]
-    p0 = bundle.calibrator.apply(grown(bundle.churn, matrix))
+    p0, p0_se = bundle.returning.p0(matrix, features)
     expected = bundle.window.expected(matrix, stage, p0)
     low, high = bundle.window.interval.bounds(expected)
     won, won_error = bundle.returned.predict(matrix, stage)
@@ -146,7 +153,7 @@ def _predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
     return features.select("customer_id", "as_of").with_columns(
         p0=p0,
         churn_probability=1 - p0,
-        p0_se=bundle.calibrator.standard_error(p0),
+        p0_se=p0_se,
         expected_margin=expected,
         margin_low=low,
         margin_high=high,

@@ -1,11 +1,11 @@
 """What a raw score means as a probability, and how wrong that probability can be on average.
 
-A calibrator is learned on out-of-fold scores of the newest complete days. Two shapes compete by cross-fitted
-log loss: Platt (a line on the log-odds) and isotonic regression; isotonic must win clearly and needs many
-events, since it ties people that the score tells apart.
+A calibrator is learned on out-of-fold scores. Three shapes compete by cross-fitted log loss, the simpler one
+first: the score as it is, Platt (a line on the log-odds) and isotonic regression. A richer one must win
+clearly; isotonic needs many events, since it ties people that the score tells apart.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -16,7 +16,8 @@ from models.metrics import Array, binned, log_loss
 
 _EDGE = 1e-6
 _ISOTONIC_EVENTS = 1000
-_ISOTONIC_GAIN = 1e-4
+# What a richer shape must bring, nats a row.
+_GAIN = 1e-4
 _NEWTON_STEPS = 50
 
 
@@ -25,7 +26,7 @@ class Calibrator:
     """A monotone map from raw to calibrated probability, on the log-odds, with its error.
 
     Attributes:
-        kind: platt or isotonic.
+        kind: straight, platt or isotonic.
         knots: log-odds of the raw score where the map is pinned.
         values: calibrated log-odds there; straight lines between and beyond.
         error_at: calibrated probabilities where the error was measured.
@@ -49,6 +50,11 @@ class Calibrator:
         own = np.interp(p, self.error_at, self.error) if self.error_at else np.zeros(len(p))
         return np.sqrt(own**2 + (self.drift * p * (1 - p)) ** 2)
 
+    def moved(self, before: float, after: float) -> "Calibrator":
+        """The same map for scores whose log-odds are lower by `before`, raised by `after` at the end."""
+        knots, values = (np.array(self.knots) - before, np.array(self.values) + after)
+        return replace(self, knots=_numbers(knots), values=_numbers(values))
+
     def with_drift(self, drift: float) -> "Calibrator":
         """The same map, with the drift of an honest test."""
         return replace(self, drift=drift)
@@ -65,22 +71,38 @@ class Calibrator:
         return cls(kind=content["kind"], drift=content["drift"], **numbers)
 
 
-def calibrate(
-    raw: Array, event: Array, weight: Array, fold: npt.NDArray[np.int32], repeats: float
-) -> Calibrator:
-    """Choose and fit a calibrator on out-of-fold scores.
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Out-of-fold scores to calibrate on.
 
-    Args:
-        raw: out-of-fold scores, probabilities.
+    Attributes:
+        raw: probabilities, uncalibrated.
         event: 0/1.
         weight: of each row.
-        fold: customer fold of each row, for the choice.
-        repeats: rows per customer; the error counts customers, not rows.
+        fold: what is held back together when shapes compete.
+        repeats: rows per customer; an error counts customers, not rows.
     """
-    shape = _choose(raw, event, weight, fold)
-    p = shape.apply(raw)
-    bins = binned(p, event, weight)
-    sampling = np.sqrt(bins["variance"] / np.maximum(bins["rows"] / repeats, 1))
+
+    raw: Array
+    event: Array
+    weight: Array
+    fold: npt.NDArray[np.int32]
+    repeats: float
+
+    def where(self, rows: npt.NDArray[np.bool_]) -> "Scored":
+        """Only the rows for which the mask holds."""
+        return Scored(self.raw[rows], self.event[rows], self.weight[rows], self.fold[rows], self.repeats)
+
+
+def calibrate(scores: Scored) -> Calibrator:
+    """Choose and fit a calibrator on out-of-fold scores."""
+    return with_error(_choose(scores), scores)
+
+
+def with_error(shape: Calibrator, scores: Scored) -> Calibrator:
+    """The same map, with its standard error as these scores show it."""
+    bins = binned(shape.apply(scores.raw), scores.event, scores.weight)
+    sampling = np.sqrt(bins["variance"] / np.maximum(bins["rows"] / scores.repeats, 1))
     error = np.maximum(np.abs(bins["observed"] - bins["predicted"]), sampling)
     return replace(shape, error_at=_numbers(bins["predicted"]), error=_numbers(error))
 
@@ -96,22 +118,35 @@ def expit(x: Array) -> Array:
     return np.asarray(0.5 * (1 + np.tanh(np.asarray(x, float) / 2)), float)
 
 
-def _choose(raw: Array, event: Array, weight: Array, fold: npt.NDArray[np.int32]) -> Calibrator:
-    if min(event.sum(), (1 - event).sum()) < _ISOTONIC_EVENTS:
-        return _platt(raw, event, weight)
-    losses = []
-    for fit in (_platt, _isotonic):
-        p = np.zeros(len(raw))
-        for one in np.unique(fold):
-            held = fold == one
-            p[held] = fit(raw[~held], event[~held], weight[~held]).apply(raw[held])
-        losses.append(log_loss(event, p, weight))
-    best = _isotonic if losses[1] < losses[0] - _ISOTONIC_GAIN else _platt
-    return best(raw, event, weight)
+def _choose(scores: Scored) -> Calibrator:
+    shapes: list[Callable[[Scored], Calibrator]] = [_straight, _platt]
+    if min(scores.event.sum(), (1 - scores.event).sum()) >= _ISOTONIC_EVENTS:
+        shapes.append(_isotonic)
+    best, least = shapes[0], _held_back_loss(shapes[0], scores)
+    for shape in shapes[1:]:
+        loss = _held_back_loss(shape, scores)
+        if loss < least - _GAIN:
+            best, least = shape, loss
+    return best(scores)
 
 
-def _platt(raw: Array, event: Array, weight: Array) -> Calibrator:
+def _held_back_loss(fit: Callable[[Scored], Calibrator], scores: Scored) -> float:
+    """Log loss, each fold under a fit on the others."""
+    p = np.zeros(len(scores.raw))
+    for one in np.unique(scores.fold):
+        held = scores.fold == one
+        p[held] = fit(scores.where(~held)).apply(scores.raw[held])
+    return log_loss(scores.event, p, scores.weight)
+
+
+def _straight(scores: Scored) -> Calibrator:  # noqa: ARG001 - it learns nothing
+    """The score as it is."""
+    return Calibrator("straight", (-1.0, 1.0), (-1.0, 1.0))
+
+
+def _platt(scores: Scored) -> Calibrator:
     """Logistic regression on the log-odds by Newton's method (Platt 1999), lightly held at the identity."""
+    raw, event, weight = scores.raw, scores.event, scores.weight
     x = np.column_stack([np.ones(len(raw)), logit(raw)])
     beta = np.array([0.0, 1.0])
     for _ in range(_NEWTON_STEPS):
@@ -126,12 +161,12 @@ def _platt(raw: Array, event: Array, weight: Array) -> Calibrator:
     return Calibrator("platt", _numbers(knots), _numbers(beta[0] + max(beta[1], 0.0) * knots))
 
 
-def _isotonic(raw: Array, event: Array, weight: Array) -> Calibrator:
+def _isotonic(scores: Scored) -> Calibrator:
     """Isotonic regression; the map runs through the middles of its steps, so that it keeps rising."""
     from sklearn.isotonic import IsotonicRegression
 
-    x = logit(raw)
-    steps = IsotonicRegression(y_min=0, y_max=1).fit_transform(x, event, sample_weight=weight)
+    x, weight = logit(scores.raw), scores.weight
+    steps = IsotonicRegression(y_min=0, y_max=1).fit_transform(x, scores.event, sample_weight=weight)
     levels, place = np.unique(steps, return_inverse=True)
     mass = np.bincount(place, weight)
     knots = np.bincount(place, weight * x) / mass

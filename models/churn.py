@@ -1,63 +1,79 @@
-"""How likely is each person to buy again in the outcome window, if nobody contacts them?
+"""How are the models of p0 fitted: churn on everyone, reactivation on those who are gone?
 
-One pooled model over many monthly days. The number of rounds is found forward in time: taught by the days
-whose outcome was known by the newest complete day, judged on that day (over customers instead when there is
-no such past). Out-of-fold predictions of the newest days calibrate; then one refit on everything.
+Both are pooled over many monthly days, of which the older may count less. Everything that is chosen is found
+forward in time: taught by the days whose outcome was known by the newest complete day, judged on that day
+(the number of trees, and how much each opinion counts; over customers and in equal shares when there is no
+such past). Out-of-fold predictions of the newest days calibrate; then one refit on everything.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import polars as pl
 
 from features.asof import AsOf
-from features.errors import DataRefused
-from models.boosting import Mask, Recipe, Sample, Validated, grow, predict, validate, validate_forward
-from models.calibration import Calibrator, calibrate
-from models.matrix import FeatureContract, to_matrix
+from models.boosting import Mask, Recipe, Sample, Validated, grow, validate, validate_forward
+from models.by_standing import calibrate_by_standing
+from models.calibration import Scored
+from models.lesson import Lesson, are_too_few, churn_sample, newest_rows, past_rows, refuse_too_few
+from models.matrix import FeatureContract
 from models.metrics import Array
 from models.options import TrainOptions, XgbOptions
-from models.splits import customer_fold, purge
+from models.returning import ATTRITION, CHURN, REACTIVATION, SMOOTH, ReturnModel, attrition_opinion
+from models.smooth import fit_smooth
+from models.stack import equally, mixed, weigh
+from models.standing import is_gone, standing
 
-# The newest days that stop and calibrate: at least so many, and more until so many returns are among them.
-_NEWEST_DAYS = 3
-_NEWEST_RETURNS = 300
-# Returns that both sides of the search for rounds need, forward in time.
+_ATTRITION_FEATURE = "p_no_purchase_{}d"
+# Returns that both sides need for anything to be found forward in time.
 _FORWARD_RETURNS = 100
 # The last fit, with a known number of rounds, on more rows than those that found it.
-Regrow = Callable[[FeatureContract, Recipe, int], bytes]
+Regrow = Callable[[FeatureContract, Lesson, Recipe, int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class ChurnFit:
-    """A fitted model of p0.
+    """A fitted model of p0, and how it came about.
 
     Attributes:
-        raw: the trees, UBJSON.
-        calibrator: from their output to p0.
-        rounds: boosting rounds.
-        curve: cross-validated log loss after each round.
-        out_of_fold: calibrated p0 of every training row from the model that never saw its customer.
+        model: what was fitted.
+        rounds: boosting rounds, for `CHURN` and `REACTIVATION`.
+        curves: log loss on the judged rows after each round, for the same.
+        out_of_fold: calibrated p0 of every training row from fits that never saw its customer.
         newest: which training rows are of the newest days.
     """
 
-    raw: bytes
-    calibrator: Calibrator
-    rounds: int
-    curve: tuple[float, ...]
+    model: ReturnModel
+    rounds: Mapping[str, int]
+    curves: Mapping[str, tuple[float, ...]]
     out_of_fold: Array
     newest: Mask
 
-    def p0(self, matrix: pl.DataFrame) -> Array:
-        """P(net purchase in the outcome window), not contacted."""
-        return self.calibrator.apply(predict(self.raw, matrix))
+
+@dataclass(frozen=True, slots=True)
+class _Opinion:
+    """What one says: out of fold of all rows it is asked about, and forward of those judged."""
+
+    out_of_fold: Array
+    forward: Array | None
 
 
-def learnable(training: pl.DataFrame) -> pl.DataFrame:
-    """Rows that say what happens without a contact, in the one order that fits are made in."""
-    untouched = ~pl.col("in_gap") & ~pl.col("contacted") & (pl.col("weight") > 0)
-    return training.filter(untouched).sort("as_of", "customer_id")
+@dataclass(frozen=True, slots=True)
+class _Forward:
+    """The search forward in time: rows of the past, and the judged rows of the newest day."""
+
+    past: Mask
+    judged: Mask
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, as_of: AsOf) -> "_Forward":
+        last: date = rows["as_of"].max()  # type: ignore[assignment]  # not empty
+        return cls(past_rows(rows, as_of.at(last)).to_numpy(), (rows["as_of"] == last).to_numpy())
+
+    def is_enough(self, returned: Array) -> bool:
+        return bool(min(returned[self.past].sum(), returned[self.judged].sum()) >= _FORWARD_RETURNS)
 
 
 def fit_churn(
@@ -72,67 +88,101 @@ def fit_churn(
 ) -> ChurnFit:
     """Fit p0 on learnable rows; the windows are those of `as_of`.
 
-    With `regrow` the trees come from it; rounds and calibration are found on these rows all the same.
+    With `regrow` the trees come from it; all else is found on these rows all the same.
 
     Raises:
         DataRefused: when too few customers came back, or too few stayed away, to learn from.
     """
     refuse_too_few(rows, options.min_positives)
-    sample = churn_sample(rows, contract, options.folds, seed)
-    newest = newest_rows(rows)
+    newest, gone = newest_rows(rows), rows.select(is_gone()).to_series().to_numpy()
+    asked = {CHURN: np.ones(len(rows), bool), REACTIVATION: gone}
+    if are_too_few(rows.filter(pl.Series(gone)), options.min_positives):
+        del asked[REACTIVATION]
     recipe = Recipe("binary:logistic", xgb, seed)
-    found = _validated(sample, rows, as_of, newest, recipe)
-    repeats = newest.sum() / rows.filter(pl.Series(newest))["customer_id"].n_unique()
-    calibrator = calibrate(
-        found.out_of_fold[newest], sample.label[newest], sample.weight[newest], sample.fold[newest], repeats
+    samples, trees, found = {}, {}, {}
+    for name, mask in asked.items():
+        some = rows.filter(pl.Series(mask))
+        lesson = Lesson.of(some, gone_only=name == REACTIVATION, half_life_days=options.half_life_days)
+        samples[name] = churn_sample(some, contract, lesson, options.folds, seed)
+        found[name] = _validated(samples[name], _Forward.of(some, as_of), newest[mask], recipe)
+        rounds = found[name].rounds
+        trees[name] = (
+            regrow(contract, lesson, recipe, rounds) if regrow else grow(samples[name], recipe, rounds)
+        )
+    forward = _Forward.of(rows, as_of)
+    sample = samples[CHURN]
+    opinions = {name: _Opinion(one.out_of_fold, one.forward) for name, one in found.items()}
+    opinions[SMOOTH] = _smooth_opinion(sample, contract, forward)
+    attrition = _ATTRITION_FEATURE.format(as_of.horizon_days)
+    if attrition in contract.numbers:
+        said = attrition_opinion(sample.matrix, attrition)
+        opinions[ATTRITION] = _Opinion(said, said[forward.judged])
+    of_gone = opinions.pop(REACTIVATION, None)
+    weights, weights_of_gone = _weights(opinions, of_gone, sample, forward, gone)
+    raw = mixed({name: one.out_of_fold for name, one in opinions.items()}, weights)
+    if gone.any():
+        theirs = {name: one.out_of_fold[gone] for name, one in opinions.items()}
+        theirs |= {REACTIVATION: of_gone.out_of_fold} if of_gone else {}
+        raw[gone] = mixed(theirs, weights_of_gone)
+    stands = rows.select(standing()).to_series().to_numpy()
+    repeats = float(newest.sum() / rows.filter(pl.Series(newest))["customer_id"].n_unique())
+    own = rows["weight"].cast(pl.Float64).to_numpy()
+    scores = Scored(raw, sample.label, own, sample.fold, repeats)
+    _, day = np.unique(rows["as_of"].to_numpy(), return_inverse=True)
+    calibration = calibrate_by_standing(scores, stands, day, newest)
+    return ChurnFit(
+        ReturnModel(
+            trees[CHURN],
+            trees.get(REACTIVATION),
+            fit_smooth(sample, contract),
+            attrition if ATTRITION in opinions else None,
+            weights,
+            weights_of_gone,
+            calibration,
+        ),
+        {name: one.rounds for name, one in found.items()},
+        {name: one.curve for name, one in found.items()},
+        calibration.apply(raw, stands),
+        newest,
     )
-    raw = regrow(contract, recipe, found.rounds) if regrow else grow(sample, recipe, found.rounds)
-    out_of_fold = calibrator.apply(found.out_of_fold)
-    return ChurnFit(raw, calibrator, found.rounds, found.curve, out_of_fold, newest)
 
 
-def churn_sample(rows: pl.DataFrame, contract: FeatureContract, folds: int = 1, seed: int = 0) -> Sample:
-    """Learnable rows as trees take them; with one fold nobody can be held back."""
-    return Sample(
-        to_matrix(rows, contract),
-        rows["returned"].cast(pl.Float64).to_numpy(),
-        rows["weight"].cast(pl.Float64).to_numpy(),
-        rows.select(customer_fold("customer_id", folds, seed)).to_series().to_numpy(),
-    )
+def _validated(sample: Sample, forward: _Forward, newest: Mask, recipe: Recipe) -> Validated:
+    if forward.is_enough(sample.label):
+        return validate_forward(sample, forward.past, forward.judged, recipe)
+    return validate(sample, newest, recipe)
 
 
-def past_rows(rows: pl.DataFrame, as_of: AsOf) -> tuple[Mask, Mask]:
-    """Rows whose outcome was known at the end of the newest day, and the rows of that day."""
-    newest: date = rows["as_of"].max()  # type: ignore[assignment]  # refused when empty
-    known = [one.day for one in purge([as_of.at(day) for day in rows["as_of"].unique()], as_of.at(newest))]
-    return rows["as_of"].is_in(known).to_numpy(), (rows["as_of"] == newest).to_numpy()
+def _smooth_opinion(sample: Sample, contract: FeatureContract, forward: _Forward) -> _Opinion:
+    out_of_fold = np.zeros(len(sample.label))
+    for fold in np.unique(sample.fold):
+        held = sample.fold == fold
+        line = fit_smooth(sample.where(~held), contract)
+        out_of_fold[held] = line.predict(sample.matrix.filter(pl.Series(held)))
+    if not forward.is_enough(sample.label):
+        return _Opinion(out_of_fold, None)
+    line = fit_smooth(sample.where(forward.past), contract)
+    return _Opinion(out_of_fold, line.predict(sample.matrix.filter(pl.Series(forward.judged))))
 
 
-def _validated(sample: Sample, rows: pl.DataFrame, as_of: AsOf, newest: Mask, recipe: Recipe) -> Validated:
-    past, judged = past_rows(rows, as_of)
-    if min(sample.label[past].sum(), sample.label[judged].sum()) < _FORWARD_RETURNS:
-        return validate(sample, newest, recipe)
-    return validate_forward(sample, past, judged, recipe)
-
-
-def newest_rows(rows: pl.DataFrame) -> Mask:
-    """Rows of the newest days: three, or more until a few hundred returns are among them."""
-    days = rows.group_by("as_of").agg(pl.col("returned").sum()).sort("as_of", descending=True)
-    enough = days["returned"].cum_sum() >= _NEWEST_RETURNS
-    count = max(_NEWEST_DAYS, int(enough.arg_max() or 0) + 1 if enough.any() else len(days))
-    return rows["as_of"].is_in(days["as_of"].head(count).implode()).to_numpy()
-
-
-def refuse_too_few(rows: pl.DataFrame, least: int) -> None:
-    """Refuse rows among which fewer customers than `least` came back, or stayed away."""
-    back = rows.filter("returned")["customer_id"].n_unique()
-    away = rows.filter(~pl.col("returned"))["customer_id"].n_unique()
-    if min(back, away) >= least:
-        return
-    what = f"{back} customers came back" if back < least else f"{away} customers stayed away"
-    days = f"{rows['as_of'].n_unique()} past days"
-    span = f" from {rows['as_of'].min()!s} to {rows['as_of'].max()!s}" if len(rows) else ""
-    raise DataRefused(
-        f"Only {what} in the outcome windows of {days}{span}, but learning needs {least} "
-        "(train.min_positives): lengthen the history or shorten churn.horizon_days."
-    )
+def _weights(
+    opinions: Mapping[str, _Opinion],
+    of_gone: _Opinion | None,
+    sample: Sample,
+    forward: _Forward,
+    gone: Mask,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """How much each opinion counts, for those who are not gone and for the gone."""
+    names = [*opinions]
+    weights = equally(names)
+    weights_of_gone = equally([*names, REACTIVATION] if of_gone else names)
+    told = {name: one.forward for name, one in opinions.items() if one.forward is not None}
+    if not forward.is_enough(sample.label) or len(told) < len(names):
+        return weights, weights_of_gone
+    event, weight, away = sample.label[forward.judged], sample.weight[forward.judged], gone[forward.judged]
+    weights = weigh({name: p[~away] for name, p in told.items()}, event[~away], weight[~away])
+    theirs = {name: p[away] for name, p in told.items()}
+    if of_gone is None or of_gone.forward is not None:
+        theirs |= {REACTIVATION: of_gone.forward} if of_gone and of_gone.forward is not None else {}
+        weights_of_gone = weigh(theirs, event[away], weight[away])
+    return weights, weights_of_gone

@@ -1,126 +1,130 @@
-"""How good was a model on a day it never saw, as a whole and for each stage, beside the simple rules?
+"""How good was a model on snapshots it never saw: as a whole, for each group of people, beside the baselines?
 
-The event of every measure is a return (a net purchase in the outcome window): AUROC is the same for churn,
-the precision and the lift are about finding those who come back. Names follow `<split>.<measure>`,
-`<split>.<baseline>.<measure>` and `<split>.<stage>.<measure>`; what is undefined is left out.
+Names are `<split>.<measure>`, and for a part of it `<split>.<baseline>.<measure>`,
+`<split>.<stage>.<measure>`, `<split>.one_order.<measure>`, `<split>.<feature>.<value>.<measure>`. Each is a
+mean over the snapshots that define it; what is undefined is left out. Shares of a ranking are `5pct`,
+`10pct`, `20pct` and `list` (as long as the list).
+
+| measure | of | meaning |
+|---|---|---|
+| `snapshots`, `customers` | rows | how many; rows per snapshot |
+| `auroc`, `average_precision`, `lift_at_<share>` | order | the event is a return |
+| `empc` | order | expected maximum profit per customer, at the costs of the paper |
+| `empc_own_costs` | order | the same at own costs and mean margin, reporting currency |
+| `brier`, `log_loss`, `ece` | probability | ECE in 15 bins of equal mass |
+| `ece_above_noise` | probability | ECE less its mean if the probabilities were perfect; can be below 0 |
+| `mean_predicted`, `mean_observed` | probability | share that returns |
+| `value_at_<share>` | value | part of the window's margin held by the top by expected margin |
+| `spearman`, `gini` | value | rank correlation; Gini as a part of the greatest possible |
+| `profit_at_<share>` | list | assumed profit per contact, reporting currency (DESIGN, section 6) |
+
+`<measure>_low` and `<measure>_high` are 95 % intervals, whole customers redrawn with all their snapshots.
 """
 
 import math
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
-from features.contracts import Stage
-from models import metrics
-from models.baselines import baseline_scores
-from models.metrics import Array
+from models.groups import segments, stages
+from models.metrics import Response, deciles, ece, ece_noise, interval, redraw
+from models.scoring import Scoring, Terms, in_order, mean_of, measured, model_scoring, other_scorings
 
-# What a customer brought in the last year: the V of the profit measure, the same for every ranking.
-YEAR_MARGIN = "margin_365d"
-_TOP = 0.1
+__all__ = ["Response", "decile_tables", "evaluate"]
+
 _DRAWS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """The response that `profit_at_10pct` assumes; it is assumed, never measured. Money in minor units.
-
-    Attributes:
-        accept_share: gamma, share of churners whom a contact brings back.
-        offer_cost: d, paid to those who come back and to those who never meant to leave.
-        contact_cost: f, paid for everyone.
-        minor_units: how many make one unit of the reporting currency, in which the profit is told.
-    """
-
-    accept_share: float = 0.1
-    offer_cost: float = 0.0
-    contact_cost: float = 5.0
-    minor_units: float = 100.0
+_WITH_INTERVAL = ("auroc", "average_precision", "lift_at_10pct", "brier", "value_at_10pct", "profit_at_10pct")
 
 
 def evaluate(
-    scored: pl.DataFrame, response: Response, *, split: str = "test", seed: int = 0
+    judged: pl.DataFrame,
+    response: Response,
+    *,
+    split: str = "test",
+    seed: int = 0,
+    list_share: float | None = None,
 ) -> dict[str, float]:
-    """Measures of one test day.
+    """Measures of one or more test snapshots.
 
     Args:
-        scored: feature rows with `stage`, `p0`, `returned`, `window_margin`, `weight`, and `expected_margin`
-            if it is to be judged.
-        response: assumed response of the profit measure.
+        judged: rows of the test snapshots: features with `as_of`, `customer_id`, `stage`; `p0`, `returned`,
+            `window_margin`, `weight`; `expected_margin` if it is to be judged, and the columns of
+            `models.baselines` for each baseline.
+        response: assumed response of the profit measures.
         split: first part of the names.
-        seed: of the redraws behind the intervals.
+        seed: of the redraws.
+        list_share: the list's length as a share of all customers, for the measures at list size.
     """
-    found = _measures(scored) | _interval(scored, seed)
-    found |= _profit(scored, _believed_profit(scored, response), response)
-    for name, score in baseline_scores(scored).items():
-        own = _ranking(scored, score, score) | _profit(scored, -score, response)
-        found |= {f"{name}.{measure}": value for measure, value in own.items()}
-    for stage in Stage:
-        rows = scored.filter(pl.col("stage").cast(pl.String) == stage.value)
-        own = _measures(rows) if len(rows) else {}
-        found |= {f"{stage.value}.{measure}": value for measure, value in own.items()}
+    rows, terms = in_order(judged), Terms(response, list_share)
+    found = _group(rows, terms, seed)
+    for name, scoring in other_scorings(rows).items():
+        found |= _prefixed(name, _figures(rows, scoring, terms, seed))
+    for name, group in (stages(rows) | segments(rows)).items():
+        found |= _prefixed(name, _group(group, terms, seed))
     return {f"{split}.{name}": value for name, value in found.items() if math.isfinite(value)}
 
 
-def _measures(rows: pl.DataFrame) -> dict[str, float]:
-    worth = rows["expected_margin"].to_numpy() if "expected_margin" in rows.columns else None
-    return _ranking(rows, rows["p0"].to_numpy(), worth) | _probability(rows)
+def decile_tables(judged: pl.DataFrame) -> pl.DataFrame:
+    """Each test snapshot in tenths of the ranking by chance of a return, and by expected margin.
+
+    Returns:
+        as_of, ranked_by, then the columns of `metrics.deciles`.
+    """
+    rankings = [name for name in ("p0", "expected_margin") if name in judged.columns]
+    tables = [
+        _deciles(rows, by)
+        for rows in in_order(judged).partition_by("as_of", maintain_order=True)
+        for by in rankings
+    ]
+    return pl.concat(tables)
 
 
-def _ranking(rows: pl.DataFrame, score: Array, worth: Array | None) -> dict[str, float]:
-    returned, margin, weight = (rows[name].to_numpy() for name in ("returned", "window_margin", "weight"))
-    held = {} if worth is None else {"value_at_10pct": metrics.value_at(margin, worth, _TOP, weight)}
+def _deciles(rows: pl.DataFrame, by: str) -> pl.DataFrame:
+    table = deciles(*(rows[name].to_numpy() for name in ("p0", "returned", "window_margin", by)))
+    return table.select(pl.lit(rows["as_of"][0]).alias("as_of"), pl.lit(by).alias("ranked_by"), pl.all())
+
+
+def _group(rows: pl.DataFrame, terms: Terms, seed: int) -> dict[str, float]:
+    """Everything about the model on a group of people."""
+    snapshots = rows["as_of"].n_unique()
+    scoring = model_scoring(rows)
     return {
-        **held,
-        "auroc": metrics.auroc(returned, score, weight),
-        "average_precision": metrics.average_precision(returned, score, weight),
-        "lift_at_10pct": metrics.lift_at(returned, score, _TOP, weight),
+        "snapshots": float(snapshots),
+        "customers": len(rows) / max(snapshots, 1),
+        **_figures(rows, scoring, terms, seed),
+        **_intervals(rows, scoring, terms, seed),
     }
 
 
-def _probability(rows: pl.DataFrame) -> dict[str, float]:
-    returned, p0, weight = (rows[name].to_numpy() for name in ("returned", "p0", "weight"))
+def _figures(rows: pl.DataFrame, scoring: Scoring, terms: Terms, seed: int) -> dict[str, float]:
+    found = dict(measured(rows, scoring, terms)(rows["weight"].to_numpy()))
+    if scoring.p0 is None:
+        return found
+    each = rows.partition_by("as_of", maintain_order=True)
+    spoken = [part for part in each if not part[scoring.p0].is_null().all()]
+    return found | mean_of([_levels(part, scoring.p0, seed) for part in spoken])
+
+
+def _levels(rows: pl.DataFrame, p0: str, seed: int) -> dict[str, float]:
+    """What is said of a whole snapshot, and how far that is off beyond chance."""
+    said, happened, weight = (rows[name].to_numpy() for name in (p0, "returned", "weight"))
     return {
-        "customers": float(len(rows)),
-        "brier": metrics.brier(returned, p0, weight),
-        "log_loss": metrics.log_loss(returned, p0, weight),
-        "ece": metrics.ece(returned, p0, weight),
-        "mean_predicted": float(np.average(p0, weights=weight)),
-        "mean_observed": float(np.average(returned, weights=weight)),
+        "ece_above_noise": ece(happened, said, weight) - ece_noise(said, weight, seed=seed),
+        "mean_predicted": float(np.average(said, weights=weight)),
+        "mean_observed": float(np.average(happened, weights=weight)),
     }
 
 
-def _interval(rows: pl.DataFrame, seed: int) -> dict[str, float]:
-    """95 % interval of the AUROC, whole customers redrawn."""
-    measure = partial(metrics.auroc, rows["returned"].to_numpy(), rows["p0"].to_numpy())
+def _intervals(rows: pl.DataFrame, scoring: Scoring, terms: Terms, seed: int) -> dict[str, float]:
     people, weight = rows["customer_id"].to_numpy(), rows["weight"].to_numpy()
-    found = metrics.bootstrap({"auroc": measure}, people, draws=_DRAWS, seed=seed, weight=weight)
-    low, high = found["auroc"]
-    return {"auroc_low": low, "auroc_high": high}
+    few = replace(terms, wanted=_WITH_INTERVAL)
+    drawn = redraw(measured(rows, scoring, few), people, draws=_DRAWS, seed=seed, weight=weight)
+    bounds = {name: interval(drawn[name]) for name in _WITH_INTERVAL if name in drawn}
+    return {
+        f"{name}_{end}": pair[n] for name, pair in bounds.items() for n, end in enumerate(("low", "high"))
+    }
 
 
-def _believed_profit(rows: pl.DataFrame, response: Response) -> Array:
-    if YEAR_MARGIN not in rows.columns:
-        return 1 - rows["p0"].to_numpy()
-    return _gain(1 - rows["p0"].to_numpy(), _year_margin(rows), response)
-
-
-def _profit(rows: pl.DataFrame, score: Array, response: Response) -> dict[str, float]:
-    """Mean assumed profit per contact among the top tenth, units of the reporting currency."""
-    if YEAR_MARGIN not in rows.columns:
-        return {}
-    gain = _gain((~rows["returned"]).cast(pl.Float64).to_numpy(), _year_margin(rows), response)
-    mean = metrics.mean_at(gain, score, _TOP, rows["weight"].to_numpy())
-    return {"profit_at_10pct": mean / response.minor_units}
-
-
-def _gain(churned: Array, worth: Array, response: Response) -> Array:
-    """`y * gamma * (V - d) - (1 - y) * d - f`, with y 1 for a churner."""
-    won = churned * response.accept_share * (worth - response.offer_cost)
-    return np.asarray(won - (1 - churned) * response.offer_cost - response.contact_cost, float)
-
-
-def _year_margin(rows: pl.DataFrame) -> Array:
-    return rows[YEAR_MARGIN].cast(pl.Float64).fill_null(0.0).to_numpy()
+def _prefixed(name: str, found: dict[str, float]) -> dict[str, float]:
+    return {f"{name}.{measure}": value for measure, value in found.items()}

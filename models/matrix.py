@@ -41,14 +41,17 @@ class FeatureContract:
 
         A String column becomes a category with its most frequent values; dates, keys, labels and facts are
         left out. Features of the day itself (the season) are ignored until the days span a year and a half:
-        before that a season cannot be told from a trend, and the model would carry the trend on.
+        before that a season cannot be told from a trend, and the model would carry the trend on. A category
+        that nobody has a value of is ignored too.
         """
         schema = {name: dtype for name, dtype in frame.schema.items() if _is_feature(name)}
         numbers = [name for name in sorted(schema) if _is_number(schema[name])]
+        words = {n: _vocabulary(frame[n]) for n in sorted(schema) if _is_category(schema[n])}
         ignored = _of_the_day(frame, numbers) if _span_days(frame) < _SEASON_DAYS else []
+        ignored += [name for name, values in words.items() if not values]
         return cls(
             numbers=tuple(name for name in numbers if name not in ignored),
-            categories={n: _vocabulary(frame[n]) for n in sorted(schema) if _is_category(schema[n])},
+            categories={name: values for name, values in words.items() if values},
             ignored=tuple(ignored),
         )
 

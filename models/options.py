@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from features.contracts import Stage
 from features.options import Days, Number, Options, Share, no_flag
+from models.promotion import MAX_AGE_DAYS
 
 Money = Annotated[float, Field(description="in units of the reporting currency")]
 
@@ -36,10 +37,33 @@ class TrainOptions(Options):
     max_rows: int = Field(
         default=2_000_000, ge=1000, description="most rows to learn from; beyond, a fixed sample of customers"
     )
+    half_life_days: float | None = Field(
+        default=None, gt=0, description="age in days at which a snapshot counts half; null counts all alike"
+    )
     folds: int = Field(default=4, ge=2, le=20, description="customer folds of the cross-validation")
+    tests: int = Field(
+        default=3,
+        ge=1,
+        le=24,
+        description="newest complete snapshots that judge the recipe, each by its own fit",
+    )
     min_positives: int = Field(default=50, ge=1, description="returned customers a snapshot set needs")
+    even_if_unfit: bool = Field(
+        default=False, description="train although the diagnosis says that the shop does not fit"
+    )
     promote_tolerance: float = Field(
         default=0.005, ge=0, description="AUROC the same recipe on newer data may lose and still be promoted"
+    )
+
+
+class SearchOptions(Options):
+    """Search for the parameters of the trees; off unless there are trials."""
+
+    trials: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="sets of parameters to try at each training; 0 does not search",
     )
 
 
@@ -149,6 +173,53 @@ class ListOptions(Options):
         if self.control_share + self.universal_share >= 1:
             raise ValueError("control_share and universal_share leave nobody to contact")
         return self
+
+
+class Limit(Options):
+    """How far one thing may move before something is done."""
+
+    limit: float = Field(ge=0, description="beyond this the action is taken")
+    action: Literal["none", "warn", "retrain", "stop"] = Field(
+        default="warn",
+        description="none: nothing; warn: an event and a sentence; retrain: train before scoring; "
+        "stop: no list (exit 3)",
+    )
+
+
+class WatchOptions(Options):
+    """What is watched night by night, and what is done when it has moved."""
+
+    feature_psi: Limit = Field(
+        default=Limit(limit=0.25), description="population stability index of any feature against training"
+    )
+    score_psi: Limit = Field(default=Limit(limit=0.25), description="the same of any score")
+    null_change: Limit = Field(
+        default=Limit(limit=0.1), description="change of any feature's share of unknown values"
+    )
+    rate_gap: Limit = Field(
+        default=Limit(limit=0.5),
+        description="predicted return rate against the last observed one, relative difference",
+    )
+    auroc_drop: Limit = Field(
+        default=Limit(limit=0.05), description="AUROC promised at training less the one that came true"
+    )
+    ece: Limit = Field(
+        default=Limit(limit=0.05), description="calibration error that came true, above that of chance"
+    )
+    model_age_days: Limit = Field(
+        default=Limit(limit=MAX_AGE_DAYS), description="days since the last day the model has learned from"
+    )
+    retrain_rest_days: Days = Field(
+        default=7, ge=1, description="least days between two trainings that watching asks for"
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _keeps_what_is_not_given(cls, value: object, info: ValidationInfo) -> object:
+        default = cls.model_fields[str(info.field_name)].default
+        if isinstance(default, Limit) and isinstance(value, Mapping):
+            return {**default.model_dump(), **value}
+        return value
 
 
 class MlflowOptions(Options):

@@ -10,7 +10,7 @@ import polars as pl
 from features.engine import Engine
 from features.errors import WinbackError
 from models.boosting import Recipe, Sample, grow_together, meeting
-from models.churn import churn_sample, learnable
+from models.lesson import Lesson, churn_sample, learnable
 from models.matrix import FeatureContract
 
 
@@ -28,15 +28,15 @@ class Spread:
     rows_of: Callable[[Any], pl.DataFrame]
     parts: Sequence[Any]
 
-    def grow(self, contract: FeatureContract, recipe: Recipe, rounds: int) -> bytes:
-        """The model of p0 on the learnable rows of all parts, for a fixed number of rounds.
+    def grow(self, contract: FeatureContract, lesson: Lesson, recipe: Recipe, rounds: int) -> bytes:
+        """The trees of a lesson on the learnable rows of all parts, for a fixed number of rounds.
 
         Raises:
             WinbackError: when the workers did not end with one model.
         """
         grown: list[bytes] = self.engine.together(
             partial(grow_together, recipe=recipe, rounds=rounds),
-            partial(_sample, self.rows_of, contract),
+            partial(_sample, self.rows_of, contract, lesson),
             self.parts,
             meeting,
         )
@@ -48,5 +48,10 @@ class Spread:
         return grown[0]
 
 
-def _sample(rows_of: Callable[[Any], pl.DataFrame], contract: FeatureContract, part: Any) -> Sample:  # noqa: ANN401 - what rows_of takes
-    return churn_sample(learnable(rows_of(part)), contract)
+def _sample(
+    rows_of: Callable[[Any], pl.DataFrame],
+    contract: FeatureContract,
+    lesson: Lesson,
+    part: Any,  # noqa: ANN401 - what rows_of takes
+) -> Sample:
+    return churn_sample(learnable(rows_of(part)), contract, lesson)

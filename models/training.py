@@ -1,12 +1,13 @@
-"""What does one training do? An honest test on the newest complete day, then a refit on everything.
+"""What does one training do? Honest tests on the newest complete days, then a fit on everything.
 
-The test: fit on the days whose outcome was known by the newest complete day, judge on that day. It says how
-good the recipe is, and how far its level drifts in time. The model that is kept learns from all days.
+The tests say how good the recipe is, and how far its level drifts in time. The model that is kept learns from
+all complete days.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -14,19 +15,19 @@ import polars as pl
 from features.asof import AsOf
 from features.contracts import check
 from features.errors import DataRefused
+from models import baselines
 from models.boosting import importance
 from models.bundle import Bundle
 from models.calibration import logit
-from models.churn import ChurnFit, Regrow, fit_churn, learnable, past_rows, refuse_too_few
-from models.evaluate import Response, evaluate
+from models.churn import Regrow
+from models.evaluate import evaluate
+from models.fitting import Fitted, Recipe, fit
+from models.lesson import learnable, refuse_too_few
 from models.margin_interval import coverage
-from models.matrix import FeatureContract, to_matrix
 from models.metrics import deciles
-from models.options import TrainOptions, ValueOptions, XgbOptions
+from models.rolling import judge_recipe, test_days
+from models.search import Searched, Trial, search
 from models.splits import customer_fold
-from models.timing import fit_timing
-from models.value import fit_worth
-from models.window import fit_window
 
 _SCHEMA: Mapping[str, pl.DataType] = {
     "as_of": pl.Date(),
@@ -37,11 +38,11 @@ _SCHEMA: Mapping[str, pl.DataType] = {
     "weight": pl.Float64(),
     "window_margin": pl.Int64(),
 }
+_NO_SEARCH = "The history is too short for a search of parameters: the configured ones are used."
 _NO_TEST = (
     "The history is too short for a test in time: the figures are cross-validated over customers on the "
     "newest complete day, which is kinder."
 )
-_SHOWN = ("as_of", "customer_id", "stage", "days_since_last_purchase", "returned", "window_margin", "weight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,45 +50,47 @@ class Trained:
     """A training's model and everything to judge it by.
 
     Attributes:
-        bundle: the model, refitted on all complete days.
+        bundle: the model, fitted on all complete days.
         metrics: `<split>.<measure>`; the split is `test`, or `cv` when the history is too short for that.
+        snapshots: the same for each test day alone.
         params: what the training found and used, by name.
-        test: the judged rows with p0, churn_probability and expected_margin.
+        judged: the rows of the test days with p0, churn_probability and expected_margin.
         deciles: the judged rows in tenths of the ranking by p0.
-        curve: cross-validated log loss after each boosting round.
+        curves: log loss after each boosting round, by kind of trees.
         importance: feature and its share of the total gain, greatest first.
+        stability: feature, snapshot, gain_share in the fit of each test day.
+        trials: sets of parameters that a search tried.
         notes: sentences on what the data could not show.
     """
 
     bundle: Bundle
     metrics: dict[str, float]
+    snapshots: dict[date, dict[str, float]]
     params: dict[str, str | int | float]
-    test: pl.DataFrame
+    judged: pl.DataFrame
     deciles: pl.DataFrame
-    curve: tuple[float, ...]
+    curves: Mapping[str, tuple[float, ...]]
     importance: pl.DataFrame
+    stability: pl.DataFrame
+    trials: tuple[Trial, ...]
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """All settings of a training."""
-
-    xgb: XgbOptions
-    train: TrainOptions
-    value: ValueOptions
-    seed: int
-    response: Response = field(default_factory=Response)
-
-
-def train(training: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | None = None) -> Trained:
+def train(
+    training: pl.DataFrame,
+    as_of: AsOf,
+    recipe: Recipe,
+    regrow: Regrow | None = None,
+    journal: Path | None = None,
+) -> Trained:
     """Train on a feature frame joined with its labels.
 
     Args:
         training: one row per day and customer: features, facts and labels of complete days, any order.
         as_of: the decision; nothing after its day is known.
         recipe: all settings.
-        regrow: grows the trees that are kept, on more rows than these; by default on these.
+        regrow: grows the trees of p0 that are kept, on more rows than these; by default on these.
+        journal: file of the search's trials, when the recipe asks for a search.
 
     Raises:
         DataRefused: when a column is missing, a day's outcome is not complete, or too few came back.
@@ -97,35 +100,36 @@ def train(training: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | 
     fold = customer_fold("customer_id", recipe.train.folds, recipe.seed)
     rows = learnable(training).with_columns(fold)
     refuse_too_few(rows, recipe.train.min_positives)
-    contract = FeatureContract.of(rows)
-    judged = _judged(rows, as_of, contract, recipe)
-    churn = _churn(rows, contract, as_of, recipe, regrow)
-    split, notes = "test", []
-    if judged is None:
-        split, notes = "cv", [_NO_TEST]
-        judged = _newest(rows.with_columns(p0=churn.out_of_fold))
+    days = test_days(rows, as_of, recipe.train.tests, recipe.train.min_positives)
+    searched = Searched(recipe.xgb, ())
+    if recipe.search.trials and journal is not None:
+        searched = search(rows, as_of, recipe, days, journal)
+        recipe = replace(recipe, xgb=searched.xgb)
+    tested = judge_recipe(rows, as_of, recipe, days) if days else None
+    fitted = fit(rows, as_of, recipe, regrow)
+    split, judged, notes = "cv", _cross_validated(rows, as_of, recipe, fitted), (_NO_TEST, *fitted.notes)
+    if tested is not None:
+        split, judged, notes = "test", tested.rows, fitted.notes
+    if recipe.search.trials and not searched.trials:
+        notes = (_NO_SEARCH, *notes)
     metrics = evaluate(judged, recipe.response, split=split, seed=recipe.seed) | coverage(judged, split)
-    drift = float(
-        np.diff(logit(np.array([metrics[f"{split}.mean_{n}"] for n in ("observed", "predicted")])))[0]
-    )
-    window, window_notes = fit_window(rows, contract, recipe.xgb, recipe.seed, churn.out_of_fold)
-    won, left, worth_notes = fit_worth(
-        rows, contract, as_of, window=window, xgb=recipe.xgb, value=recipe.value, seed=recipe.seed
-    )
-    timing = fit_timing(rows, contract, as_of, recipe.xgb, recipe.seed)
-    notes += window_notes + worth_notes
-    calibrator = churn.calibrator.with_drift(abs(drift))
-    about = _about(rows, as_of, recipe, notes)
-    bundle = Bundle(contract, churn.raw, calibrator, window, won, left, timing, about)
+    apart = judged.partition_by("as_of", as_dict=True, maintain_order=True)
+    snapshots = {
+        day: evaluate(some, recipe.response, split=split, seed=recipe.seed) for (day,), some in apart.items()
+    }
+    bundle = fitted.bundle.with_drift(_drift(snapshots, split), notes)
     return Trained(
         bundle,
         metrics,
-        _params(bundle, churn, rows),
-        _shown(judged),
+        snapshots,
+        _params(bundle, fitted, rows),
+        judged,
         _deciles(judged),
-        churn.curve,
-        _importance(churn.raw),
-        tuple(notes),
+        fitted.churn.curves,
+        _importance(bundle.returning.churn),
+        tested.stability if tested else _importance(bundle.returning.churn).clear(),
+        searched.trials,
+        notes,
     )
 
 
@@ -140,58 +144,30 @@ def refuse_incomplete(training: pl.DataFrame, as_of: AsOf) -> None:
         )
 
 
-def _judged(
-    rows: pl.DataFrame, as_of: AsOf, contract: FeatureContract, recipe: Recipe
-) -> pl.DataFrame | None:
-    """The newest day, scored by a fit on the days before it; None when these are too few."""
-    past = rows.filter(pl.Series(past_rows(rows, as_of)[0]))
-    try:
-        refuse_too_few(past, recipe.train.min_positives)
-    except DataRefused:
-        return None
-    test = _newest(rows)
-    matrix = to_matrix(test, contract)
-    churn = _churn(past, contract, as_of, recipe)
-    p0 = churn.p0(matrix)
-    window, _ = fit_window(past, contract, recipe.xgb, recipe.seed, churn.out_of_fold)
-    expected = window.expected(matrix, test["stage"], p0)
-    low, high = window.interval.bounds(expected)
-    return test.with_columns(p0=p0, expected_margin=expected, margin_low=low, margin_high=high)
+def _cross_validated(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, fitted: Fitted) -> pl.DataFrame:
+    """The newest day, scored by fits that never saw the customer, beside the baselines that need no past."""
+    p0 = fitted.churn.out_of_fold
+    scored = rows.with_columns(p0=p0, churn_probability=1 - p0)
+    newest = scored.filter(pl.col("as_of") == pl.col("as_of").max())
+    return baselines.fitted(rows.clear(), newest, as_of.horizon_days, recipe.seed)
 
 
-def _churn(
-    rows: pl.DataFrame, contract: FeatureContract, as_of: AsOf, recipe: Recipe, regrow: Regrow | None = None
-) -> ChurnFit:
-    return fit_churn(
-        rows, contract, as_of, xgb=recipe.xgb, options=recipe.train, seed=recipe.seed, regrow=regrow
-    )
+def _drift(snapshots: Mapping[date, Mapping[str, float]], split: str) -> float:
+    """How far whole test days were off, root mean square of the log-odds."""
+    both = [[one[f"{split}.mean_{name}"] for name in ("observed", "predicted")] for one in snapshots.values()]
+    observed, predicted = np.array(both).T
+    return float(np.sqrt(np.mean((logit(predicted) - logit(observed)) ** 2)))
 
 
-def _newest(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.filter(pl.col("as_of") == pl.col("as_of").max())
-
-
-def _about(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, notes: list[str]) -> dict[str, Any]:
+def _params(bundle: Bundle, fitted: Fitted, rows: pl.DataFrame) -> dict[str, str | int | float]:
+    returning = bundle.returning
+    rounds = {f"{name}.rounds": count for name, count in fitted.churn.rounds.items()}
     return {
-        "as_of": str(as_of.day),
-        "horizon_days": as_of.horizon_days,
-        "gap_days": as_of.gap_days,
-        "lookback_days": as_of.lookback_days,
-        "days": [str(day) for day in rows["as_of"].unique().sort()],
-        "rows": len(rows),
-        "seed": recipe.seed,
-        "xgb": recipe.xgb.model_dump(mode="json"),
-        "train": recipe.train.model_dump(mode="json"),
-        "value": recipe.value.model_dump(mode="json"),
-        "notes": notes,
-    }
-
-
-def _params(bundle: Bundle, churn: ChurnFit, rows: pl.DataFrame) -> dict[str, str | int | float]:
-    return {
-        "churn.rounds": churn.rounds,
-        "churn.calibration": churn.calibrator.kind,
+        **rounds,
         "churn.features": len(bundle.contract.names),
+        "calibration.shape": returning.calibration.kind(),
+        **{f"weight.{name}": count for name, count in returning.weights.items()},
+        **{f"weight_of_gone.{name}": count for name, count in returning.weights_of_gone.items()},
         "train.rows": len(rows),
         "train.days": rows["as_of"].n_unique(),
         "value.months_seen_if_returned": bundle.returned.months,
@@ -199,12 +175,6 @@ def _params(bundle: Bundle, churn: ChurnFit, rows: pl.DataFrame) -> dict[str, st
         "value.extrapolated_share_if_returned": round(bundle.returned.extrapolated_share, 4),
         "value.extrapolated_share_if_not_returned": round(bundle.stayed.extrapolated_share, 4),
     }
-
-
-def _shown(judged: pl.DataFrame) -> pl.DataFrame:
-    names = [*_SHOWN, "p0", "expected_margin"]
-    kept = judged.select(name for name in names if name in judged.columns)
-    return kept.with_columns(churn_probability=1 - pl.col("p0"))
 
 
 def _deciles(judged: pl.DataFrame) -> pl.DataFrame:

@@ -23,6 +23,7 @@ HOMES = {
     "psycopg": ("features/sources/",),
     "xgboost": ("models/boosting.py", "models/tracking/flavor.py"),  # flavor.py names its types
     "mlflow": ("models/tracking/",),
+    "optuna": ("models/search.py",),
     "holidays": ("features/feasts.py",),
     "matplotlib": ("models/plots.py",),
     "prefect": ("flows/",),

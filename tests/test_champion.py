@@ -1,6 +1,7 @@
 """The model in use answers the question that the config asks, or nothing is scored with it."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from features.errors import ConfigError, DataRefused
 from flows import night, nightly, train
 from flows.settings import Settings
-from models.promotion import Verdict
-from models.tracking import RegisteredModel
+from models.promotion import Comparison, Verdict
+from models.tracking import AGAINST, OVERRIDE, WITHDRAWN, RegisteredModel
 from models.tracking.registry import Champion
 
 COLUMNS = {"customer_id": "who", "ordered_at": "when", "net_amount": "paid"}
@@ -52,6 +53,49 @@ def test_models_of_different_questions_are_not_compared(tmp_path: Path) -> None:
 
     assert not considered(60).promote
     assert considered(30).promote
+
+
+CLEARLY_BETTER = Comparison(3, 0.01, 0.005, 0.015, ece=0.01, ece_champion=0.01).to_metrics()
+WORSE_ALONE = {"test.auroc": 0.85, "test.recency.auroc": 0.8, "test.ece": 0.01}
+
+
+def considered(root: Path, metrics: dict[str, float], tags: dict[str, str]) -> Verdict:
+    made = RegisteredModel("run2", "2", {**WORSE_ALONE, **metrics}, {**TAGS, **tags})
+    return train.consider.fn(shop(root, 60), made)
+
+
+@pytest.mark.usefixtures("sixty")
+def test_a_verdict_is_repeated_from_the_comparison_that_was_recorded(tmp_path: Path) -> None:
+    assert not considered(tmp_path, {}, {}).promote
+    assert considered(tmp_path, CLEARLY_BETTER, {AGAINST: "1"}).promote
+    worse = Comparison(3, -0.1, -0.2, -0.05, ece=0.01, ece_champion=0.01).to_metrics()
+    assert "-0.1000 [-0.2000, -0.0500]" in considered(tmp_path, worse, {AGAINST: "1"}).reason
+
+
+@pytest.mark.usefixtures("sixty")
+def test_a_comparison_with_another_champion_promotes_nobody(tmp_path: Path) -> None:
+    verdict = considered(tmp_path, CLEARLY_BETTER, {AGAINST: "7"})
+    assert not verdict.promote
+    assert "compared with model 7, but model 1 is in use since" in verdict.reason
+    assert "winback train --force" in verdict.reason
+
+
+@pytest.mark.usefixtures("sixty")
+def test_a_model_that_a_person_took_out_of_use_does_not_come_back_by_itself(tmp_path: Path) -> None:
+    verdict = considered(tmp_path, CLEARLY_BETTER, {AGAINST: "1", WITHDRAWN: "replaced by 1: bad lists"})
+    expected = "A person took this model out of use: replaced by 1: bad lists"
+    assert verdict == Verdict(promote=False, reason=expected)
+
+
+def test_newer_data_alone_does_not_replace_what_a_person_put_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = {k: v for k, v in Comparison(0, same_recipe=True).to_metrics().items() if math.isfinite(v)}
+    for tags, promoted in (({}, True), ({OVERRIDE: "promoted by hand"}, False)):
+        found = Champion("1", "run", tmp_path, WORSE_ALONE, {**TAGS, **tags})
+        monkeypatch.setattr(train, "champion", lambda *_, found=found: found)
+        monkeypatch.setattr(train, "promote", lambda *_: None)
+        assert considered(tmp_path, nothing, {AGAINST: "1"}).promote is promoted
 
 
 @pytest.mark.usefixtures("sixty")

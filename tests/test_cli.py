@@ -68,7 +68,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         yield lambda: None
 
     monkeypatch.setattr(runtime, "prefect_ready", ready)
-    for name in ("ingest", "train", "nightly", "acknowledge", "measure", "compact", "forget", "demo"):
+    named = ("ingest", "train", "nightly", "acknowledge", "measure", "compact", "forget", "demo")
+    for name in (*named, "promote", "rollback"):
         module = ModuleType(f"flows.{name}")
         setattr(module, name, flow_named(name))
         monkeypatch.setitem(sys.modules, f"flows.{name}", module)
@@ -98,7 +99,7 @@ def test_every_command_says_what_it_does_with_an_example(name: str):
 def test_the_commands_of_the_contract_exist():
     assert set(COMMANDS) == {
         *("init", "demo", "doctor", "ingest", "train", "nightly", "acknowledge", "measure"),
-        *("compact", "forget", "status", "schema", "config"),
+        *("compact", "forget", "status", "schema", "config", "runs", "promote", "rollback"),
     }
 
 
@@ -118,6 +119,9 @@ def test_the_commands_of_the_contract_exist():
         ),
         (["measure"], ("measure", None, [])),
         (["forget", "--customer-id", "007"], ("forget", fingerprint("007"), [])),
+        (["promote", "3", "--reason", "it was checked"], ("promote", "3", "it was checked", [])),
+        (["rollback"], ("rollback", "no reason given", [])),
+        (["rollback", "--reason", "too many", "--set", "seed=3"], ("rollback", "too many", ["seed=3"])),
     ],
 )
 def test_flows_get_what_was_typed(
@@ -200,6 +204,9 @@ def test_debug_shows_the_traceback(config: str, calls: dict[str, Any], capsys):
         (["nightly", "--revison"], "Did you mean --revision?"),
         (["nightly", "stray"], "stray"),
         (["forget"], "--customer-id"),
+        (["promote", "3"], "--reason"),
+        (["runs", "dif", "1", "2"], "dif"),
+        (["runs", "diff", "1"], "B"),
         (["demo", "--customers", "many"], "--customers"),
         (["nightly", "-c", "absent.yaml"], "There is no config file absent.yaml."),
         (["init", "absent.csv"], "There is no file absent.csv."),

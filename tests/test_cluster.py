@@ -20,15 +20,16 @@ from flows.cluster.engine import even
 from flows.settings import DaskOptions
 from models import boosting, bundle
 from models.boosting import Recipe, Sample, Seat, grow_together, meeting, predict
-from models.churn import churn_sample, learnable
+from models.fitting import Recipe as Training
+from models.lesson import Lesson, churn_sample, learnable
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import auroc
 from models.options import TrainOptions, ValueOptions, XgbOptions
 from models.spread import Spread
-from models.training import Recipe as Training
 from models.training import train
 
 pytestmark = pytest.mark.dask
+LESSON = Lesson.of(learnable(training_frame()), gone_only=False, half_life_days=None)
 XGB = XgbOptions(rounds=25, early_stopping=5, learning_rate=0.3, min_child_weight=5)
 RECIPE = Recipe("binary:logistic", XGB, seed=7)
 PARTS = 6
@@ -62,7 +63,7 @@ def whole(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def sample_of(rows: pl.DataFrame, contract: FeatureContract) -> Sample:
-    return churn_sample(learnable(rows), contract)
+    return churn_sample(learnable(rows), contract, LESSON)
 
 
 def times_sum(number: int, of: pl.DataFrame) -> int:
@@ -166,13 +167,13 @@ def test_workers_that_train_together_end_with_the_same_bytes_each_time(
     contract = FeatureContract.of(learnable(rows))
     grow, sample = partial(grow_together, recipe=RECIPE, rounds=20), partial(sample_of, contract=contract)
     first, second = engine.together(grow, sample, partitions(rows), meeting)
-    assert first == second == Spread(engine, whole, partitions(rows)).grow(contract, RECIPE, 20)
+    assert first == second == Spread(engine, whole, partitions(rows)).grow(contract, LESSON, RECIPE, 20)
 
 
 def test_a_worker_without_learnable_rows_takes_part_all_the_same(engine: DaskEngine, rows: pl.DataFrame):
     contract = FeatureContract.of(learnable(rows))
-    raw = Spread(engine, whole, [rows, rows.clear()]).grow(contract, RECIPE, 20)
-    alone = Spread(engine, whole, [rows]).grow(contract, RECIPE, 20)
+    raw = Spread(engine, whole, [rows, rows.clear()]).grow(contract, LESSON, RECIPE, 20)
+    alone = Spread(engine, whole, [rows]).grow(contract, LESSON, RECIPE, 20)
     p0, p0_alone = (predict(one, to_matrix(rows, contract)) for one in (raw, alone))
     assert auroc(rows["returned"].to_numpy(), p0) == pytest.approx(
         auroc(rows["returned"].to_numpy(), p0_alone), abs=0.002
@@ -194,7 +195,7 @@ def test_training_on_workers_ranks_as_well_as_on_one_machine(engine: DaskEngine,
 def test_without_workers_all_parts_are_grown_here(rows: pl.DataFrame):
     contract = FeatureContract.of(learnable(rows))
     with Threads(2) as threads:
-        raw = Spread(threads, whole, [rows]).grow(contract, RECIPE, 20)
+        raw = Spread(threads, whole, [rows]).grow(contract, LESSON, RECIPE, 20)
     assert raw == grow_together([sample_of(rows, contract)], None, RECIPE, 20)
 
 
@@ -242,6 +243,7 @@ def test_a_cluster_is_used_when_it_has_workers_with_the_same_code(monkeypatch: p
         ):
             pass
         running.scale(1)
+        options = options.model_copy(update={"timeout": 60})  # a busy machine starts workers slowly
         with joined(options) as engine:
             assert engine.gather(engine.map(added, [1], [2])) == [3]
         monkeypatch.setattr(joining, "_CODE", ("features",))

@@ -16,7 +16,7 @@ from features import ingest, ledger
 from features.asof import AsOf
 from features.errors import DataRefused
 from features.table import training_table
-from flows import doctor, inputs, night, train
+from flows import doctor, inputs, night, survey, train
 from flows.cluster import DaskEngine
 from flows.demo import overrides_for
 from flows.demo_shop import ShopPlan, write_shop
@@ -205,12 +205,24 @@ def test_a_model_of_all_workers_ranks_as_well_and_is_judged_the_same(
 ):
     spread = trained(there, there.as_of(EARLIER))
     assert spread.metrics == learned.metrics
-    assert spread.bundle.churn != learned.bundle.churn
+    assert spread.bundle.returning.churn != learned.bundle.returning.churn
     known, days = local.as_of(DAY), [local.as_of(day) for day in (EARLIER, BETWEEN)]
     later = training_table(inputs.history(local, known), days, known, 1, local.stages, 10**6)
     p0s = [bundle.predict(one.bundle, later)["p0"].to_numpy() for one in (spread, learned)]
     aurocs = [auroc(later["returned"].to_numpy(), p0) for p0 in p0s]
     assert aurocs[0] == pytest.approx(aurocs[1], abs=0.002)
+
+
+def test_workers_choose_the_same_horizon_and_see_the_same_shop(local: Settings, there: Settings):
+    def surveyed(settings: Settings) -> survey.Survey:
+        as_of = settings.as_of(DAY)
+        with inputs.engine(settings) as engine:
+            return survey.survey(settings, *survey.known_history(settings, as_of), as_of, engine)
+
+    here, spread = surveyed(local), surveyed(there)
+    assert_frame_equal(here.choice.curve, spread.choice.curve)
+    assert here.choice.curve.height == 7
+    assert (here.figures, here.diagnosis, here.tags()) == (spread.figures, spread.diagnosis, spread.tags())
 
 
 def test_doctor_finds_the_workers_and_whether_they_see_the_workspace(

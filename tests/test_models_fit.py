@@ -13,14 +13,18 @@ from training_world import AS_OF, feature_frame, training_frame
 
 from features.errors import DataRefused, WinbackError
 from models import bundle as bundles
-from models.calibration import Calibrator, calibrate, expit, logit
-from models.churn import learnable, newest_rows
+from models import level
+from models.by_standing import Calibration, calibrate_by_standing
+from models.calibration import Calibrator, Scored, calibrate, expit, logit
+from models.fitting import Recipe
+from models.lesson import Lesson, learnable, newest_rows
 from models.margin import MarginRows, fit_margin, stage_means
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import auroc, ece
 from models.options import TrainOptions, ValueOptions, XgbOptions
 from models.splits import customer_fold
-from models.training import Recipe, Trained, train
+from models.standing import STANDINGS
+from models.training import Trained, train
 from models.value import discounts, supported_months
 
 XGB = XgbOptions(rounds=15, early_stopping=5, learning_rate=0.3)
@@ -46,8 +50,11 @@ def test_a_small_shop_learns_with_the_default_settings():
     assert few.metrics["test.auroc"] > 0.6
 
 
-def test_the_test_day_is_never_learned_from_before_it_is_judged(trained: Trained):
-    assert trained.test["as_of"].unique().to_list() == [date(2024, 5, 1)]
+def test_the_newest_days_are_judged_each_by_a_fit_of_its_own(trained: Trained):
+    days = [date(2024, 3, 1), date(2024, 4, 1), date(2024, 5, 1)]
+    assert trained.judged["as_of"].unique(maintain_order=True).to_list() == days
+    assert [*trained.snapshots] == days
+    assert trained.stability["snapshot"].unique().sort().to_list() == days
     assert trained.metrics["test.auroc"] > trained.metrics["test.recency.auroc"] > 0.5
     assert (
         trained.metrics["test.auroc_low"] < trained.metrics["test.auroc"] < trained.metrics["test.auroc_high"]
@@ -58,12 +65,14 @@ def test_the_test_day_is_never_learned_from_before_it_is_judged(trained: Trained
     }
 
 
-def test_labels_after_the_test_days_purge_line_do_not_change_its_figures(trained: Trained):
+def test_labels_after_a_test_days_purge_line_do_not_change_its_figures(trained: Trained):
     frame = training_frame()
-    line = date(2024, 3, 2)
-    after = (pl.col("as_of") > line) & (pl.col("as_of") < date(2024, 5, 1))
+    line, newest = date(2024, 3, 2), date(2024, 5, 1)
+    after = (pl.col("as_of") > line) & (pl.col("as_of") < newest)
     scrambled = frame.with_columns(returned=pl.when(after).then(~pl.col("returned")).otherwise("returned"))
-    assert train(scrambled, AS_OF, RECIPE).metrics == trained.metrics
+    again = train(scrambled, AS_OF, RECIPE)
+    assert again.snapshots[newest] == trained.snapshots[newest]
+    assert again.snapshots[date(2024, 4, 1)] != trained.snapshots[date(2024, 4, 1)]
 
 
 def test_a_saved_bundle_scores_as_before(trained: Trained, tmp_path: Path):
@@ -174,7 +183,7 @@ def test_calibration_repairs_scores_that_are_too_bold(events: int):
     truth = expit(rng.normal(-1, 1, 3 * events))
     happened, fold = (rng.random(len(truth)) < truth).astype(float), np.arange(len(truth), dtype=np.int32) % 3
     bold = expit(2 * logit(truth) + 1)
-    fitted = calibrate(bold, happened, np.ones(len(truth)), fold, 1.0)
+    fitted = calibrate(Scored(bold, happened, np.ones(len(truth)), fold, 1.0))
     p = fitted.apply(bold)
     assert ece(happened, p) < 0.05 < ece(happened, bold)
     assert abs(auroc(happened, p) - auroc(happened, bold)) < 1e-3
@@ -186,9 +195,66 @@ def test_isotonic_wins_where_a_line_cannot_fit():
     rng = np.random.default_rng(2)
     raw = rng.random(20_000)
     happened = (rng.random(20_000) < np.where(raw < 0.5, 0.1, 0.6)).astype(float)
-    fitted = calibrate(raw, happened, np.ones(20_000), np.arange(20_000, dtype=np.int32) % 4, 1.0)
+    fold = np.arange(20_000, dtype=np.int32) % 4
+    fitted = calibrate(Scored(raw, happened, np.ones(20_000), fold, 1.0))
     assert fitted.kind == "isotonic"
     assert fitted.apply(np.array([0.2, 0.8])) == pytest.approx([0.1, 0.6], abs=0.03)
+
+
+def shop(seed: int = 2) -> tuple[Scored, np.ndarray, np.ndarray]:
+    """Scores of 8 days that are right but for a shift of the day, and for who is gone."""
+    rng = np.random.default_rng(seed)
+    count = 80_000
+    raw, fold = rng.uniform(0.1, 0.5, count), np.arange(count, dtype=np.int32) % 4
+    day = np.arange(count) * 8 // count
+    stands = np.array(["active", "one_order", "gone", "one_order_gone"])[np.arange(count) % 4]
+    truth = expit(logit(raw) + np.where(day < 4, 0.4, -0.2) + np.where(stands == "gone", 0.5, 0.0))
+    return Scored(raw, (rng.random(count) < truth).astype(float), np.ones(count), fold, 1.0), stands, day
+
+
+def test_a_standing_that_is_off_is_moved_by_how_much_the_newest_days_say():
+    scores, stands, day = shop()
+    fitted = calibrate_by_standing(scores, stands, day, day >= 5)
+    p = {name: fitted.apply(np.array([0.3]), np.array([name]))[0] for name in STANDINGS}
+    assert logit(np.array([p["gone"]]))[0] - logit(np.array([p["one_order_gone"]]))[0] == pytest.approx(
+        0.5, abs=0.15
+    )
+    assert p["active"] == pytest.approx(p["one_order"], abs=0.03)
+    assert Calibration.from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
+
+
+def test_a_standing_with_too_few_events_goes_with_the_others():
+    scores, stands, day = shop()
+    few = np.where((stands == "gone") & (np.arange(len(stands)) % 200 != 2), "active", stands)
+    assert 0 < ((few == "gone") & (day >= 5)).sum() < 300
+    fitted = calibrate_by_standing(scores, few, day, day >= 5)
+    assert fitted.by_standing["gone"] == fitted.by_standing["at_risk"]
+
+
+def test_the_level_to_expect_lies_half_way_between_the_year_and_the_newest_days():
+    assert level.expected(np.array([9.0, *[0.0] * 9, 1.0, 1.0, 1.0])) == pytest.approx(0.5 * 0.25 + 0.5 * 1.0)
+
+
+def test_the_shift_of_a_day_makes_its_mean_come_true():
+    scores, _, day = shop()
+    found = level.shifts(scores.raw, scores.event, scores.weight, day)
+    moved = expit(logit(scores.raw) + found[day])
+    for number in range(8):
+        rows = day == number
+        assert moved[rows].mean() == pytest.approx(scores.event[rows].mean(), abs=1e-3)
+
+
+def test_a_level_that_little_is_known_of_is_drawn_towards_none():
+    raw, event, weight = np.full(100, 0.5), np.r_[np.ones(80), np.zeros(20)], np.ones(100)
+    free, held = (level.shift(raw, event, weight, belief) for belief in (0.0, 400.0))
+    assert free == pytest.approx(np.log(4), abs=1e-6)
+    assert 0 < held < free / 3
+
+
+def test_an_older_day_counts_less_by_its_half_life():
+    rows = pl.DataFrame({"as_of": [date(2024, 1, 31), date(2024, 1, 1)], "weight": [2.0, 1.0]})
+    lesson = Lesson(gone_only=False, rates={date(2024, 1, 31): 0.2, date(2024, 1, 1): 0.1}, half_life_days=30)
+    assert rows.select(lesson.weight()).to_series().to_list() == pytest.approx([2.0, 0.5])
 
 
 def test_drift_in_time_widens_the_error_most_in_the_middle():

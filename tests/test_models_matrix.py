@@ -62,3 +62,10 @@ def test_a_frame_that_does_not_fit_is_refused_with_every_fault():
         "1 of another type: ratio. Did you mean 'order' for 'orders'? Train again, or build the features "
         "with the version that the model was trained with."
     )
+
+
+def test_a_category_that_nobody_has_a_value_of_is_ignored():
+    empty = FRAME.with_columns(channel=pl.lit(None, pl.String))
+    contract = FeatureContract.of(empty)
+    assert (contract.categories, contract.ignored) == ({}, ("season", "channel"))
+    assert to_matrix(FRAME, contract).columns == ["loyal", "orders", "ratio"]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import metrics
@@ -68,6 +68,7 @@ def test_bins_keep_equal_predictions_together():
     assert table["rows"].tolist() == [9, 1]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_the_order_of_rows_does_not_matter(seed: int):
     event, score, weight = shop(seed, 60, levels=8)
@@ -77,6 +78,7 @@ def test_the_order_of_rows_does_not_matter(seed: int):
         assert (math.isnan(plain) and math.isnan(mixed)) or math.isclose(plain, mixed, abs_tol=1e-9)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_a_row_of_weight_two_is_two_rows(seed: int):
     event, score, _ = shop(seed, 40, levels=6)
@@ -107,3 +109,126 @@ def test_the_decile_table_has_whole_rows():
     assert table.row(0) == (1, 1, 0.9, 1.0, 3.0, 0.15)
     assert table.row(9) == (10, 1, 0.1, 0.0, 1.0, 1.0)
     assert isinstance(table, pl.DataFrame)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_auroc_is_the_share_of_pairs_in_the_right_order(seed: int):
+    event, score, weight = shop(seed, 60, levels=8)
+    pairs = [
+        (weight[i] * weight[j], (score[i] > score[j]) + (score[i] == score[j]) / 2)
+        for i in np.flatnonzero(event)
+        for j in np.flatnonzero(~event)
+    ]
+    mass, right = np.array(pairs).T
+    assert metrics.auroc(event, score, weight) == pytest.approx(np.average(right, weights=mass))
+
+
+def test_an_unknown_score_is_the_worst():
+    assert metrics.auroc(np.array([1, 0, 0]), np.array([0.5, 0.1, np.nan])) == 1.0
+    assert metrics.auroc(np.array([0, 1]), np.array([-np.inf, 0.0])) == 1.0
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000))
+def test_ranking_measures_depend_on_the_order_alone(seed: int):
+    event, score, weight = shop(seed, 60, levels=8)
+    amount = np.random.default_rng(seed).lognormal(size=60) * event
+    other = np.exp(3 * score) - 7
+    for plain, bent in (
+        (metrics.auroc(event, score, weight), metrics.auroc(event, other, weight)),
+        (metrics.empc(~event, -score, weight=weight), metrics.empc(~event, -other, weight=weight)),
+        (metrics.gini(amount, score, weight), metrics.gini(amount, other, weight)),
+        (metrics.spearman(amount, score, weight), metrics.spearman(amount, other, weight)),
+        (metrics.lift_at(event, score, 0.1, weight), metrics.lift_at(event, other, 0.1, weight)),
+    ):
+        assert plain == pytest.approx(bent, nan_ok=True)
+
+
+def test_the_gini_of_four_people_by_hand():
+    amount = np.array([6.0, 3.0, 1.0, 0.0])
+    # Held by the best 1, 2, 3, 4 of 4: 0.6, 0.9, 1, 1; mirrored for the worst order, 0 when all are tied.
+    assert metrics.Held.of(amount, amount).gini() == pytest.approx(2 * (0.3 + 0.75 + 0.95 + 1) / 4 - 1)
+    assert metrics.gini(amount, amount) == pytest.approx(1)
+    assert metrics.gini(amount, -amount) == pytest.approx(-1)
+    assert metrics.gini(amount, np.zeros(4)) == pytest.approx(0)
+    assert math.isnan(metrics.gini(np.zeros(4), amount))
+
+
+def test_spearman_is_that_of_scipy():
+    from scipy.stats import spearmanr
+
+    _, score, _ = shop(2, levels=9)
+    amount = np.random.default_rng(2).poisson(score)
+    assert metrics.spearman(amount, score) == pytest.approx(spearmanr(amount, score).statistic)
+
+
+def noise(seed: int, rows: int = 3000) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities, and outcomes that keep to them."""
+    rng = np.random.default_rng(seed)
+    p = rng.beta(1, 4, rows)
+    return rng.random(rows) < p, p
+
+
+def test_perfect_probabilities_have_the_calibration_error_of_noise():
+    above = [metrics.ece(*noise(seed)) - metrics.ece_noise(noise(seed)[1], seed=seed) for seed in range(40)]
+    assert abs(np.mean(above)) < 0.001
+    event, p = noise(0)
+    assert metrics.ece_noise(p) > 0.01
+    assert metrics.ece(event, p + 0.05) - metrics.ece_noise(p + 0.05) == pytest.approx(0.04, abs=0.008)
+
+
+def test_noise_does_not_depend_on_the_order_of_rows():
+    _, p = noise(3)
+    assert metrics.ece_noise(p[::-1], seed=1) == metrics.ece_noise(p, seed=1)
+
+
+def brute_empc(churned: np.ndarray, score: np.ndarray, campaign: metrics.Campaign) -> float:
+    """Best profit over all cuts for each of many gammas, integrated numerically."""
+    from scipy.stats import beta
+
+    cuts = [score >= cut for cut in [*np.unique(score), np.inf]]
+    found, others = (np.array([(cut & of).sum() for cut in cuts]) for of in (churned, ~churned))
+    gamma = (np.arange(20_000) + 0.5) / 20_000
+    worth = gamma * (campaign.value - campaign.offer_cost) - campaign.contact_cost
+    spent = campaign.offer_cost + campaign.contact_cost
+    best = np.max([worth * a - spent * b for a, b in zip(found, others, strict=True)], axis=0)
+    return float((best * beta.pdf(gamma, campaign.alpha, campaign.beta)).mean() / len(score))
+
+
+@pytest.mark.parametrize(
+    "campaign",
+    [
+        metrics.Campaign(),
+        metrics.Campaign(value=40),
+        metrics.Campaign(value=15, offer_cost=5, contact_cost=2, alpha=2, beta=18),
+    ],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_empc_is_the_integral_of_the_best_profit(campaign: metrics.Campaign, seed: int):
+    churned, score, _ = shop(seed, 200, levels=30)
+    expected = brute_empc(churned, score, campaign)
+    assert metrics.empc(churned, score, campaign) == pytest.approx(expected, abs=1e-5)
+
+
+def test_empc_of_nobody_worth_keeping_is_nothing():
+    churned, score, _ = shop(1)
+    assert metrics.empc(churned, score, metrics.Campaign(value=5, offer_cost=10)) == 0
+    assert math.isnan(metrics.empc(churned[:0], score[:0]))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 1000), st.floats(0.01, 100))
+def test_another_currency_scales_empc_with_its_costs(seed: int, rate: float):
+    churned, score, _ = shop(seed, 80, levels=9)
+    abroad = metrics.Campaign(200 * rate, 10 * rate, rate)
+    assert metrics.empc(churned, score, abroad) == pytest.approx(rate * metrics.empc(churned, score))
+
+
+def test_the_assumed_campaign_believes_in_the_share_that_accepts():
+    response = metrics.Response(accept_share=0.25, offer_cost=300, contact_cost=5)
+    assert metrics.Campaign.assumed(response, 9000) == metrics.Campaign(9000, 300, 5, 5.0, 15.0)
+
+
+def test_the_gain_of_a_contact_is_the_formula_of_the_design():
+    response = metrics.Response(accept_share=0.1, offer_cost=10, contact_cost=2)
+    assert metrics.expected_gain(np.array([1, 0]), np.array([110, 110]), response).tolist() == [8.0, -12.0]

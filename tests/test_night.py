@@ -78,6 +78,36 @@ def test_a_night_leaves_what_the_readme_promises(undisturbed: Path) -> None:
     assert (undisturbed / "mlflow.db").is_file()
 
 
+def test_the_model_in_mlflow_says_of_the_nights_features_what_the_scores_say(undisturbed: Path) -> None:
+    import mlflow
+
+    from models import tracking
+    from models.options import MlflowOptions
+    from models.tracking.store import connected
+
+    features = pl.read_parquet(undisturbed / f"features/as_of={DAY}/*.parquet")
+    scores = pl.read_parquet(undisturbed / f"scores/as_of={DAY}/scores.parquet").sort("customer_id")
+    with connected(tracking.store_of(MlflowOptions(), undisturbed)) as client:
+        scorer = mlflow.pyfunc.load_model(f"models:/{tracking.MODEL}@{tracking.CHAMPION}")
+        parent = client.get_model_version_by_alias(tracking.MODEL, tracking.CHAMPION).run_id
+        run = client.get_run(parent)
+        parts = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
+        card = Path(client.download_artifacts(parent, "report/model_card.md")).read_text("utf-8")
+    said = features.select("customer_id").with_columns(scorer.predict(features)["churn_probability"])
+    asked = features.select("customer_id").with_columns(
+        pl.from_pandas(scorer.predict(features.to_pandas()))["churn_probability"]
+    )
+    expected = scores.select("customer_id", "churn_probability")
+    assert said.sort("customer_id").equals(expected)
+    assert asked.sort("customer_id").equals(expected)
+    assert run.data.tags["quality.data_docs"] == (undisturbed / "quality/index.html").as_uri()
+    days = [part for part in parts if part.data.tags["run.kind"] == "snapshot"]
+    assert len(days) == len({part.info.run_name for part in days}) >= 1
+    assert all(part.data.metrics.keys() <= run.data.metrics.keys() for part in days)
+    assert run.data.tags["quality.data_docs"] in card
+    assert "## Calibration per stage" in card
+
+
 def test_no_personal_data_outside_the_lake_and_the_quarantine(undisturbed: Path) -> None:
     customers = pl.read_parquet(undisturbed / f"scores/as_of={DAY}/scores.parquet")["customer_id"]
     known = [f'"{customer}"' for customer in customers] + [f">{customer}<" for customer in customers]

@@ -63,3 +63,24 @@ def test_the_global_plotting_state_is_left_alone(drawn):
     before = "matplotlib.pyplot" in sys.modules
     plots.calibration_png(*drawn)
     assert ("matplotlib.pyplot" in sys.modules) == before
+
+
+def test_amounts_add_up_from_the_highest_score_and_ties_go_together():
+    taken, total = plots.cumulated(np.array([5.0, -1.0, 3.0, -4.0]), np.array([0.9, 0.5, 0.5, 0.1]))
+    assert taken.tolist() == [0.0, 0.25, 0.75, 1.0]
+    assert total.tolist() == [0.0, 5.0, 7.0, 3.0]
+
+
+def test_profit_strata_and_stability_can_be_drawn_and_stay_the_same(drawn):
+    outcome, predicted = drawn
+    profit = np.where(outcome, 2.0, -1.0)
+    draw = [
+        lambda: plots.profit_png(profit, {"model": predicted, "rfm": -predicted}, 0.4, unit="GBP"),
+        lambda: plots.strata_png({"active": (outcome, predicted), "lost": (outcome[:0], predicted[:0])}),
+        lambda: plots.stability_png(
+            ["a", "b"], np.array([0.7, 0.3]), np.array([0.6, 0.1]), np.array([0.8, 0.4]), "t"
+        ),
+    ]
+    for one in draw:
+        assert one().startswith(b"\x89PNG")
+        assert one() == one()

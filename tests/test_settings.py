@@ -25,7 +25,7 @@ def write(folder: Path, text: str, name: str = "shop.yaml") -> Path:
 
 def test_a_short_config_is_enough(tmp_path: Path) -> None:
     settings = load(write(tmp_path, GOOD))
-    assert (settings.churn.horizon_days, settings.currency) == (90, "EUR")
+    assert (settings.churn.horizon_days, settings.currency) == (None, "EUR")
 
 
 def test_all_faults_are_told_at_once_with_their_places(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ sources:
   transactions:
     path: {orders}
     columns: {{customer_id: who, ordered_at: at, net_amount: paid, order_id: order}}
+churn: {{horizon_days: 90}}
 offers:
   - {{id: message}}
   - {{id: gift, kind: gift, cost: 2.5, redeem_share: 0.4}}

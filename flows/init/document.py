@@ -53,7 +53,7 @@ def _lines(sample: Sample, found: Guesses, basis: str | None) -> Iterator[str]:
         yield from _customers(sample, found)
     yield ""
     yield "churn:"
-    yield "  horizon_days: 90    # who does not buy for so long has stopped"
+    yield "  horizon_days: null  # who does not buy for so long has stopped; null: the data choose, once"
     yield "value:"
     yield "  margin_rate: 0.3    # net margin as a share of the amount where the cost is unknown: your own"
     yield "list:"

@@ -1,21 +1,23 @@
-"""What one training leaves in MLflow: a run that can be compared, and a registered model that loads."""
+"""What one training leaves in MLflow: a run to compare, with runs of its parts, and a model that loads.
+
+Registering the model is the moment at which a training counts. Its run and the nested runs are all `RUNNING`
+until then; whoever finds them so later ends them, as finished when the model was registered, else as failed.
+"""
 
 import logging
-import math
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 import yaml
 
-from models.boosting import library
+from models.tracking.content import TRAINING, NestedRun, TrainingRecord
+from models.tracking.entries import log_data, log_facts
 from models.tracking.store import Store, connected, exists
 
 if TYPE_CHECKING:
@@ -24,49 +26,10 @@ if TYPE_CHECKING:
 MODEL = "winback-churn"
 BUNDLE = "bundle"
 BOOSTER = "churn.ubj"
-CALIBRATION, GAIN, DECILES = "report/calibration.png", "report/gain.png", "report/deciles.csv"
 KEY = "training.key"
+KIND, PARENT = "run.kind", "mlflow.parentRunId"
 _EXAMPLE_ROWS = 5
-_SAMPLE_ROWS = 1000
-_LONGEST_PARAM = 6000  # MLflow's own limit
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRecord:
-    """One finished training.
-
-    Attributes:
-        as_of: the last day that training knew.
-        horizon_days: length of the outcome window.
-        key: identity of the training (data, config, code); the same key is never trained twice.
-        lake_version: versions of the tables read.
-        feature_digest: identity of the feature contract.
-        config_hash: identity of the config.
-        recipe_hash: identity of features, parameters and code, whatever the data.
-        params: `<owner>.<name>`: value.
-        metrics: `<split>.<measure>`: value; one that is not finite is left out, with a note.
-        config: every key of the resolved config; secrets are names of environment variables there.
-        sample: feature rows as the model reads them; other columns are dropped, ids among them.
-        bundle: folder of the saved model, with the churn booster in `churn.ubj`.
-        files: artifact path: content, such as `report/calibration.png`.
-        tags: further identity.
-    """
-
-    as_of: date
-    horizon_days: int
-    key: str
-    lake_version: str
-    feature_digest: str
-    config_hash: str
-    recipe_hash: str
-    params: Mapping[str, object]
-    metrics: Mapping[str, float | None]
-    config: Mapping[str, Any]
-    sample: pl.DataFrame
-    bundle: Path
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +52,21 @@ def record_training(store: Store, record: TrainingRecord) -> RegisteredModel:
         import mlflow
 
         experiment = _experiment(client, store, f"churn-{record.horizon_days}d")
-        _fail_abandoned(client, experiment, record.key)
+        _settle(client, experiment, record.key)
         tags = _identity(record)
-        run = client.create_run(experiment, run_name=record.as_of.isoformat(), tags=tags)
-        with mlflow.start_run(run_id=run.info.run_id):
-            metrics = _log_facts(client, run.info.run_id, record)
+        run = client.create_run(
+            experiment, run_name=record.as_of.isoformat(), tags={**tags, KIND: TRAINING}
+        ).info.run_id
+        with mlflow.start_run(run_id=run), ExitStack() as undo:
             _log_artifacts(record)
-            model_id = _log_model(record, metrics)
-            made = _register(client, model_id, run.info.run_id, tags)
-    return RegisteredModel(run.info.run_id, made, metrics, tags)
+            model_id, schema = _log_model(record)
+            log_data(client, run, record.data(record.as_of, "training", record.profile), schema)
+            log_facts(client, run, record.facts, model_id)
+            undo.callback(_settle, client, experiment, record.key, keep=run)
+            for one in record.runs():
+                _log_nested(client, experiment, run, one, tags, schema)
+            made = _register(client, model_id, run, tags)
+        return RegisteredModel(run, made, client.get_run(run).data.metrics, tags)
 
 
 def find_training(store: Store, key: str) -> RegisteredModel | None:
@@ -105,13 +74,13 @@ def find_training(store: Store, key: str) -> RegisteredModel | None:
     if not exists(store):
         return None
     with connected(store) as client:
-        found = client.search_model_versions(f"name = '{MODEL}' and tags.`{KEY}` = '{key}'")
+        found = _registered(client, key)
         if not found:
             return None
         newest = max(found, key=lambda one: int(one.version))
         run = client.get_run(newest.run_id)
         if run.info.status == "RUNNING":  # killed after its last step
-            client.set_terminated(newest.run_id, "FINISHED")
+            _settle(client, run.info.experiment_id, key)
         return RegisteredModel(newest.run_id, str(newest.version), run.data.metrics, newest.tags)
 
 
@@ -125,13 +94,37 @@ def _experiment(client: "MlflowClient", store: Store, name: str) -> str:
     return str(known.experiment_id)
 
 
-def _fail_abandoned(client: "MlflowClient", experiment: str, key: str) -> None:
-    """Runs of the same training that were killed: they would look busy for ever."""
-    abandoned = client.search_runs(
-        [experiment], f"tags.`{KEY}` = '{key}' and attributes.status = 'RUNNING'", max_results=100
-    )
-    for run in abandoned:
-        client.set_terminated(run.info.run_id, "FAILED")
+def _registered(client: "MlflowClient", key: str) -> Sequence[Any]:
+    return list(client.search_model_versions(f"name = '{MODEL}' and tags.`{KEY}` = '{key}'"))
+
+
+def _settle(client: "MlflowClient", experiment: str, key: str, *, keep: str | None = None) -> None:
+    """End the runs of a training that are still open: they would look busy for ever.
+
+    Args:
+        client: of the store.
+        experiment: where to look.
+        key: identity of the training.
+        keep: a run that is ended by others.
+    """
+    whole = {one.run_id for one in _registered(client, key)}
+    still_open = _all_runs(client, experiment, f"tags.`{KEY}` = '{key}' and attributes.status = 'RUNNING'")
+    # A training ends after its parts: while it is open, they may be.
+    for run in sorted(still_open, key=lambda one: PARENT not in one.data.tags):
+        if run.info.run_id != keep:
+            belongs_to = run.data.tags.get(PARENT, run.info.run_id)
+            client.set_terminated(run.info.run_id, "FINISHED" if belongs_to in whole else "FAILED")
+
+
+def _all_runs(client: "MlflowClient", experiment: str, question: str) -> list[Any]:
+    """Every run that a filter finds; MLflow answers page by page."""
+    found, token = [], None
+    while True:
+        page = client.search_runs([experiment], question, max_results=1000, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
 
 
 def _identity(record: TrainingRecord) -> dict[str, str]:
@@ -169,19 +162,6 @@ def code_commit() -> str:
         return "unknown"
 
 
-def _log_facts(client: "MlflowClient", run_id: str, record: TrainingRecord) -> dict[str, float]:
-    import mlflow
-
-    for some in _chunks(record.params.items(), 100):
-        mlflow.log_params({name: str(value)[:_LONGEST_PARAM] for name, value in some})
-    finite = {k: float(v) for k, v in record.metrics.items() if v is not None and math.isfinite(v)}
-    dropped = sorted(record.metrics.keys() - finite.keys())
-    if dropped:
-        client.set_tag(run_id, "metrics.not_defined", ", ".join(dropped)[:5000])
-        _LOG.info("%d metrics are not defined on this data: %s", len(dropped), ", ".join(dropped[:5]))
-    return finite
-
-
 def _log_artifacts(record: TrainingRecord) -> None:
     import mlflow
 
@@ -198,29 +178,36 @@ def _log_artifacts(record: TrainingRecord) -> None:
     mlflow.log_artifacts(str(record.bundle), BUNDLE)
 
 
-def _log_model(record: TrainingRecord, metrics: Mapping[str, float]) -> str:
-    """Log the booster, the dataset it learned from, and the metrics on both; gives the logged model's id."""
-    import mlflow
+def _log_model(record: TrainingRecord) -> tuple[str, dict[str, Any]]:
+    """Log the model; gives its id, and the columns it reads."""
     from mlflow.models.model import Model
 
     from models.tracking import flavor
 
-    booster = library().Booster(model_file=record.bundle / BOOSTER)
-    sample = flavor.as_served(record.sample.head(_SAMPLE_ROWS), booster)
-    dataset = mlflow.data.from_polars(
-        sample, name=f"features-{record.as_of.isoformat()}", digest=record.lake_version[:36]
-    )
-    mlflow.log_input(dataset, context="training")
     info = Model.log(
         artifact_path=None,  # the name has taken its place, but it stayed required
         name="churn",
         flavor=flavor,
-        booster=booster,
-        sample=sample.head(_EXAMPLE_ROWS),
+        bundle=record.bundle,
+        sample=record.sample.head(_EXAMPLE_ROWS),
     )
-    for some in _chunks(metrics.items(), 500):
-        mlflow.log_metrics(dict(some), model_id=info.model_id)
-    return str(info.model_id)
+    return str(info.model_id), {"mlflow_colspec": info.signature.inputs.to_dict()}
+
+
+def _log_nested(  # noqa: PLR0917 - where it belongs, then what it is
+    client: "MlflowClient",
+    experiment: str,
+    parent: str,
+    nested: NestedRun,
+    tags: Mapping[str, str],
+    schema: Mapping[str, Any],
+) -> None:
+    """Log a part of a training; it stays open until the whole is registered."""
+    named = {**tags, **nested.tags, KIND: nested.kind, PARENT: parent}
+    run = client.create_run(experiment, run_name=nested.name, tags=named).info.run_id
+    log_facts(client, run, nested.facts)
+    if nested.data is not None:
+        log_data(client, run, nested.data, schema)
 
 
 def _register(client: "MlflowClient", model_id: str, run_id: str, tags: Mapping[str, str]) -> str:
@@ -232,10 +219,3 @@ def _register(client: "MlflowClient", model_id: str, run_id: str, tags: Mapping[
         MODEL, source=f"models:/{model_id}", run_id=run_id, tags=dict(tags), model_id=model_id
     )
     return str(made.version)
-
-
-def _chunks(items: Iterable[tuple[str, Any]], size: int) -> Iterator[list[tuple[str, Any]]]:
-    """MLflow takes so many at a time."""
-    rest = iter(items)
-    while some := list(islice(rest, size)):
-        yield some

@@ -1,0 +1,1 @@
+"""How well the product predicts on real shops, beside every baseline. Never part of the tests."""
