@@ -20,7 +20,8 @@ from models.options import XgbOptions
 
 _LEAST_ROWS = 300
 _MOST_ROWS = 60_000
-_ROWS_PER_BIN = 100
+_BINS_GROW = 5
+_STEPS = 20
 _MOST_BINS = 20
 _HURDLE_BELOW = 0.9
 _TAILS = (0.005, 0.995)
@@ -185,10 +186,14 @@ def crossed(sample: Sample, taught: Mask, recipe: Recipe) -> tuple[bytes, Array]
 def mean_map(
     raw: Array, margin: Array, weight: Array, repeats: float
 ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-    """Knots, means that never fall, and standard errors: the isotonic mean of the margin over bins of raw."""
+    """Knots, means that never fall, and standard errors: the isotonic mean of the margin over bins of raw.
+
+    Bins grow with the square root of the customers, in number and in size: more people tell the mean better
+    and further apart.
+    """
     from sklearn.isotonic import IsotonicRegression
 
-    count = int(np.clip(len(raw) / repeats / _ROWS_PER_BIN, 1, _MOST_BINS))
+    count = int(np.clip((len(raw) / repeats) ** 0.5 / _BINS_GROW, 1, _MOST_BINS))
     bins = binned(raw, margin, weight, count)
     steps = IsotonicRegression().fit_transform(
         bins["predicted"], bins["observed"], sample_weight=bins["mass"]
@@ -200,12 +205,32 @@ def mean_map(
     # Kish's effective number: rows that weigh unequally tell less than their count.
     effective = weight.sum() ** 2 / (weight**2).sum() / len(weight)
     customers = np.maximum(np.bincount(place, bins["rows"]) * effective / repeats, 1)
-    found = (knots, means, np.sqrt(variance / customers))
+    found = (knots, _in_sum(raw, margin, weight, knots, means), np.sqrt(variance / customers))
     knots_, means_, errors_ = (tuple(float(value) for value in part) for part in found)
     return knots_, means_, errors_
 
 
-def through(raw: Array, knots: tuple[float, ...], means: tuple[float, ...]) -> Array:
+def _in_sum(raw: Array, margin: Array, weight: Array, knots: Array, means: Array) -> Array:
+    """Means at the knots with which the lines between them come out right in sum too.
+
+    Least squares of the lines, half a step at a time from the means of the bins.
+    """
+    place = np.interp(raw, knots, np.arange(len(knots)))
+    left = place.astype(np.int64)
+    right, share = np.minimum(left + 1, len(knots) - 1), place - left
+
+    def gathered(part: Array) -> Array:
+        ends = np.bincount(left, part * (1 - share), len(knots)), np.bincount(right, part * share, len(knots))
+        return np.asarray(ends[0] + ends[1], float)
+
+    mass = np.maximum(gathered(weight), 1e-12)
+    for _ in range(_STEPS):
+        rest = weight * (margin - through(raw, knots, means))
+        means = np.maximum.accumulate(means + gathered(rest) / mass / 2)
+    return means
+
+
+def through(raw: Array, knots: Array | tuple[float, ...], means: Array | tuple[float, ...]) -> Array:
     """Straight lines between the knots; beyond them in proportion, so that people stay told apart."""
     inside = np.interp(raw, knots, means)
     for at, mean, beyond in ((knots[0], means[0], raw < knots[0]), (knots[-1], means[-1], raw > knots[-1])):
