@@ -24,6 +24,7 @@ from models.defence import compared, defended
 from models.evaluate import evaluate
 from models.fitting import Fitted, Recipe, fit
 from models.lesson import learnable, refuse_too_few
+from models.margin_interval import coverage
 from models.metrics import deciles
 from models.promotion import Comparison
 from models.rolling import judge_recipe, test_days
@@ -121,7 +122,7 @@ def train(
         split, judged, notes = "test", tested.rows, fitted.notes
     if recipe.search.trials and not searched.trials:
         notes = (_NO_SEARCH, *notes)
-    metrics = evaluate(judged, recipe.response, split=split, seed=recipe.seed)
+    metrics = evaluate(judged, recipe.response, split=split, seed=recipe.seed) | coverage(judged, split)
     apart = judged.partition_by("as_of", as_dict=True, maintain_order=True)
     snapshots = {
         day: evaluate(some, recipe.response, split=split, seed=recipe.seed) for (day,), some in apart.items()
