@@ -1,4 +1,4 @@
-"""Tests leave nothing in the user's own Prefect home, talk to no server configured there; nothing is timed."""
+"""Tests leave nothing in the user's own Prefect home, talk to no server configured there, time nothing."""
 
 import os
 import shutil
