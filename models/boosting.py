@@ -246,6 +246,22 @@ def predict(raw: bytes, matrix: pl.DataFrame) -> Array:
     return np.asarray(booster.predict(data), dtype=np.float64)
 
 
+def contributions(raw: bytes, matrix: pl.DataFrame) -> Array:
+    """What each feature adds to each row's prediction before the link (TreeSHAP by XGBoost itself).
+
+    Returns:
+        One row per row, one column per feature and a last one for the model's mean; a row's sum is its
+        prediction: log-odds, or a mean.
+    """
+    xgb = library()
+    if matrix.is_empty():
+        return np.zeros((0, matrix.width + 1))
+    threads = _threads(len(matrix), 0)
+    booster = xgb.Booster({"nthread": threads}, model_file=bytearray(raw))
+    data = xgb.DMatrix(matrix, enable_categorical=True, nthread=threads or None)
+    return np.asarray(booster.predict(data, pred_contribs=True), dtype=np.float64)
+
+
 def importance(raw: bytes) -> dict[str, float]:
     """Total gain of each feature that a stored model uses, as a share of all."""
     xgb = library()

@@ -95,7 +95,7 @@ def calibrate_by_standing(
         enough = _are_enough(own)
         after = level.shift(shape.apply(own.raw), own.event, own.weight, _BELIEF) if enough else 0.0
         told = with_error(shape.moved(0.0, after), own) if enough else with_error(shape, last)
-        found[name] = told.moved(-ahead, 0.0)
+        found[name] = told.moved(ahead, 0.0)
     return Calibration(found)
 
 

@@ -44,7 +44,7 @@ class FeatureContract:
         before that a season cannot be told from a trend, and the model would carry the trend on. A category
         that nobody has a value of is ignored too.
         """
-        schema = {name: dtype for name, dtype in frame.schema.items() if _is_feature(name)}
+        schema = {name: dtype for name, dtype in frame.schema.items() if is_feature(name)}
         numbers = [name for name in sorted(schema) if _is_number(schema[name])]
         words = {n: _vocabulary(frame[n]) for n in sorted(schema) if _is_category(schema[n])}
         ignored = _of_the_day(frame, numbers) if _span_days(frame) < _SEASON_DAYS else []
@@ -97,7 +97,7 @@ def to_matrix(frame: pl.DataFrame, contract: FeatureContract) -> pl.DataFrame:
 def _faults(frame: pl.DataFrame, contract: FeatureContract) -> tuple[list[str], str]:
     missing = [name for name in contract.names if name not in frame.columns]
     known = (*contract.names, *contract.ignored)
-    extra = [n for n, d in frame.schema.items() if _is_feature(n) and _is_readable(d) and n not in known]
+    extra = [n for n, d in frame.schema.items() if is_feature(n) and _is_readable(d) and n not in known]
     wrong = [n for n in contract.numbers if n in frame.columns and not _is_number(frame.schema[n])]
     wrong += [n for n in contract.categories if n in frame.columns and not _is_category(frame.schema[n])]
     found = {"missing": missing, "unknown to the model": extra, "of another type": wrong}
@@ -119,7 +119,8 @@ def _span_days(frame: pl.DataFrame) -> int:
     return (days.max() - days.min()).days if len(frame) else 0  # type: ignore[operator,union-attr]  # dates
 
 
-def _is_feature(name: str) -> bool:
+def is_feature(name: str) -> bool:
+    """Whether a column of a training frame is a feature, by its name."""
     return name not in (*KEYS, *LABELS, *FACTS, "fold") and not name.startswith(_MONTHS)
 
 

@@ -20,11 +20,13 @@ from models.boosting import importance
 from models.bundle import Bundle
 from models.calibration import logit
 from models.churn import Regrow
+from models.defence import compared, defended
 from models.evaluate import evaluate
 from models.fitting import Fitted, Recipe, fit
 from models.lesson import learnable, refuse_too_few
 from models.margin_interval import coverage
 from models.metrics import deciles
+from models.promotion import Comparison
 from models.rolling import judge_recipe, test_days
 from models.search import Searched, Trial, search
 from models.splits import customer_fold
@@ -60,6 +62,7 @@ class Trained:
         importance: feature and its share of the total gain, greatest first.
         stability: feature, snapshot, gain_share in the fit of each test day.
         trials: sets of parameters that a search tried.
+        comparison: with the champion on the same rows; None without a champion, or a test in time.
         notes: sentences on what the data could not show.
     """
 
@@ -73,6 +76,7 @@ class Trained:
     importance: pl.DataFrame
     stability: pl.DataFrame
     trials: tuple[Trial, ...]
+    comparison: Comparison | None
     notes: tuple[str, ...]
 
 
@@ -80,8 +84,10 @@ def train(
     training: pl.DataFrame,
     as_of: AsOf,
     recipe: Recipe,
+    *,
     regrow: Regrow | None = None,
     journal: Path | None = None,
+    champion: Bundle | None = None,
 ) -> Trained:
     """Train on a feature frame joined with its labels.
 
@@ -91,6 +97,7 @@ def train(
         recipe: all settings.
         regrow: grows the trees of p0 that are kept, on more rows than these; by default on these.
         journal: file of the search's trials, when the recipe asks for a search.
+        champion: the model in use, to be compared with.
 
     Raises:
         DataRefused: when a column is missing, a day's outcome is not complete, or too few came back.
@@ -105,7 +112,10 @@ def train(
     if recipe.search.trials and journal is not None:
         searched = search(rows, as_of, recipe, days, journal)
         recipe = replace(recipe, xgb=searched.xgb)
-    tested = judge_recipe(rows, as_of, recipe, days) if days else None
+    tested, comparison = judge_recipe(rows, as_of, recipe, days) if days else None, None
+    if tested is not None and champion is not None:
+        tested, same = defended(tested, rows, as_of, recipe, champion)
+        comparison = compared(tested.rows, recipe, same_recipe=same)
     fitted = fit(rows, as_of, recipe, regrow)
     split, judged, notes = "cv", _cross_validated(rows, as_of, recipe, fitted), (_NO_TEST, *fitted.notes)
     if tested is not None:
@@ -129,6 +139,7 @@ def train(
         _importance(bundle.returning.churn),
         tested.stability if tested else _importance(bundle.returning.churn).clear(),
         searched.trials,
+        comparison,
         notes,
     )
 

@@ -183,7 +183,7 @@ def test_a_worker_without_learnable_rows_takes_part_all_the_same(engine: DaskEng
 def test_training_on_workers_ranks_as_well_as_on_one_machine(engine: DaskEngine, rows: pl.DataFrame):
     recipe = Training(XGB, TrainOptions(folds=3), ValueOptions(), seed=7)
     here = train(rows, AS_OF, recipe)
-    there = train(rows, AS_OF, recipe, Spread(engine, whole, partitions(rows)).grow)
+    there = train(rows, AS_OF, recipe, regrow=Spread(engine, whole, partitions(rows)).grow)
     assert there.metrics == here.metrics
     assert there.bundle.digest != here.bundle.digest
     fresh = training_frame(people=4000, snapshots=1, seed=11)

@@ -223,6 +223,16 @@ def test_a_standing_that_is_off_is_moved_by_how_much_the_newest_days_say():
     assert Calibration.from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
 
 
+def test_scores_are_moved_to_the_level_that_is_expected():
+    scores, stands, day = shop()
+    fitted = calibrate_by_standing(scores, stands, day, day >= 5)
+    others = stands != "gone"
+    ahead = level.expected(level.shifts(scores.raw, scores.event, scores.weight, day))
+    told = fitted.apply(scores.raw, stands)[others].mean()
+    # The others lie below the common level by what the gone lie above it.
+    assert told == pytest.approx(expit(logit(scores.raw) + ahead - 0.11)[others].mean(), abs=0.01)
+
+
 def test_a_standing_with_too_few_events_goes_with_the_others():
     scores, stands, day = shop()
     few = np.where((stands == "gone") & (np.arange(len(stands)) % 200 != 2), "active", stands)

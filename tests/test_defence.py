@@ -1,0 +1,68 @@
+"""The champion is heard on the challenger's test days, but not on days whose outcome it has learned from."""
+
+from dataclasses import replace
+from datetime import date
+
+import polars as pl
+import pytest
+from training_world import AS_OF, training_frame
+
+from models.bundle import predict
+from models.fitting import Recipe
+from models.options import TrainOptions, ValueOptions, XgbOptions
+from models.training import Trained, train
+
+XGB = XgbOptions(rounds=10, early_stopping=5, learning_rate=0.3, min_child_weight=5)
+RECIPE = Recipe(XGB, TrainOptions(folds=2), ValueOptions(), seed=7)
+EARLIER = AS_OF.at(date(2024, 4, 1))
+
+
+@pytest.fixture(scope="module")
+def frame() -> pl.DataFrame:
+    return training_frame(people=300, snapshots=9)
+
+
+@pytest.fixture(scope="module")
+def champion(frame: pl.DataFrame) -> Trained:
+    """Trained three months before, on what was known then."""
+    return train(frame.filter(pl.col("as_of") <= date(2024, 2, 1)), EARLIER, RECIPE)
+
+
+def test_the_same_recipe_speaks_for_itself_on_days_it_cannot_have_learned_from(
+    frame: pl.DataFrame, champion: Trained
+):
+    found = train(frame, AS_OF, RECIPE, champion=champion.bundle)
+    spoken = found.judged.filter(pl.col("champion.score").is_not_null())
+    asked = frame.join(spoken.select("as_of", "customer_id"), on=["as_of", "customer_id"], how="semi")
+    assert spoken["as_of"].unique().sort().to_list() == [date(2024, 4, 1), date(2024, 5, 1)]
+    assert spoken["champion.p0"].to_list() == predict(champion.bundle, asked)["p0"].to_list()
+    assert found.comparison is not None
+    assert (found.comparison.snapshots, found.comparison.same_recipe) == (2, True)
+    assert found.comparison.low < found.comparison.difference < found.comparison.high
+    assert "test.champion.auroc" in found.metrics
+
+
+def test_a_champion_that_has_learned_from_all_test_days_leaves_nothing_to_compare(
+    frame: pl.DataFrame, champion: Trained
+):
+    newer = replace(champion.bundle, about={**champion.bundle.about, "as_of": "2024-06-29"})
+    found = train(frame, AS_OF, RECIPE, champion=newer)
+    assert found.comparison is not None
+    assert (found.comparison.snapshots, found.comparison.same_recipe) == (0, True)
+    assert "test.champion.auroc" not in found.metrics
+
+
+def test_another_recipe_is_fitted_again_on_the_same_days(frame: pl.DataFrame, champion: Trained):
+    other = replace(RECIPE, xgb=XGB.model_copy(update={"max_depth": 2}))
+    found, alone = train(frame, AS_OF, other, champion=champion.bundle), train(frame, AS_OF, RECIPE)
+    assert found.comparison is not None
+    assert (found.comparison.snapshots, found.comparison.same_recipe) == (3, False)
+    assert found.judged["champion.p0"].to_list() == alone.judged["p0"].to_list()
+
+
+def test_a_champion_without_a_feature_is_fitted_again_without_it(frame: pl.DataFrame):
+    before = train(frame.drop("margin_365d"), AS_OF, RECIPE)
+    found = train(frame, AS_OF, RECIPE, champion=before.bundle)
+    assert found.comparison is not None
+    assert not found.comparison.same_recipe
+    assert found.judged["champion.p0"].to_list() == before.judged["p0"].to_list()
