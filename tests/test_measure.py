@@ -10,7 +10,8 @@ from workspace_world import after, deliver, order, shop, write
 
 from features.errors import DataRefused
 from flows import inputs
-from flows.measure import MEASUREMENTS, compare
+from flows.earned_in_mlflow import CUMULATIVE, MEASUREMENTS, SECOND_LIFETIME
+from flows.measure import compare
 from flows.settings import Settings
 from models.measurement import MEASUREMENTS as SCHEMA
 
@@ -78,7 +79,7 @@ def test_measuring_again_gives_the_same_bytes(settings: Settings):
     before = file.read_bytes()
     run(settings)
     assert file.read_bytes() == before
-    assert [path.name for path in file.parent.iterdir()] == [MEASUREMENTS]
+    assert sorted(path.name for path in file.parent.iterdir()) == [CUMULATIVE, MEASUREMENTS, SECOND_LIFETIME]
 
 
 def test_until_a_window_is_over_it_is_said_when_it_will_be(settings: Settings):
