@@ -4,8 +4,9 @@ On data of wholesalers the spend of the last year ranks the lapsed as well as tr
 each with an expectation of its own, are multiplied into one: log E = a + sum of b_i * log(expert_i +
 floor_i), no b_i below 0, fitted on out-of-fold predictions. The fit maximises the Poisson quasi-likelihood,
 which finds the mean whatever the law of the margins is (Gourieroux, Monfort and Trognon 1984, "Pseudo
-maximum likelihood methods: applications to Poisson models"), and is held lightly at the first expert alone.
-The lapsed and the others are fitted apart where there are enough of both.
+maximum likelihood methods: applications to Poisson models"), and is held at equal shares: what was best on
+the past days is rarely best on the next ones, and equal shares are hard to beat (Clemen 1989, "Combining
+forecasts"). The lapsed and the others are fitted apart where there are enough of both.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,8 +23,8 @@ from models.standing import GONE
 _ALL, _GONE, _HERE = "all", "gone", "here"
 # People of one kind who brought anything; below, both kinds are fitted together.
 _LEAST_PEOPLE = 200
-# What the first expert weighs against the data, as if so many people had spoken for it.
-_PRIOR_PEOPLE = 20.0
+# What equal shares weigh against the data, as if so many people had spoken for them.
+_PRIOR_PEOPLE = 1000.0
 _STEPS = 100
 _FARTHEST = 30.0
 
@@ -84,7 +85,7 @@ def fit_blend(  # noqa: PLR0917 - columns that belong together
     """Fit how much each expert says.
 
     Args:
-        experts: out-of-fold expectations, one column per expert, minor units; the first is the model's.
+        experts: out-of-fold expectations, one column per expert, minor units.
         floors: what is added to each before its logarithm is taken, minor units.
         margin: what each row brought, winsorised; what is below 0 counts as 0.
         weight: of each row.
@@ -116,7 +117,7 @@ def _mean(logs: Array, beta: Array) -> Array:
 def _fitted(logs: Array, y: Array, weight: Array, people: int) -> tuple[float, ...]:
     """Newton steps over the exponents that are above 0 or want to be, halved until they gain."""
     x = np.column_stack([np.ones(len(y)), logs])
-    prior = np.array([0.0, 1.0] + [0.0] * (logs.shape[1] - 1))
+    prior = np.r_[0.0, np.full(logs.shape[1], 1 / logs.shape[1])]
     ridge = np.full(len(prior), _PRIOR_PEOPLE / people)
     ridge[0] = 0.0
     beta, share = prior.copy(), weight / weight.sum()

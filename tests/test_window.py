@@ -21,7 +21,7 @@ XGB = XgbOptions(rounds=30, early_stopping=5, learning_rate=0.2, colsample_bytre
 FLOORS = (0.01, 0.01)
 
 
-def experts(useless: str, seed: int = 1, people: int = 6000) -> tuple[Blend, Array]:
+def experts(useless: str, seed: int = 1, people: int = 40_000) -> tuple[Blend, Array]:
     """A blend of the truth and of noise, and its exponents."""
     rng = np.random.default_rng(seed)
     truth, noise = rng.lognormal(0, 1, (2, people))
@@ -57,7 +57,7 @@ def test_no_expert_counts_against_what_it_says(seed: int) -> None:
 
 def test_the_gone_have_weights_of_their_own() -> None:
     rng = np.random.default_rng(3)
-    count = 4000
+    count = 40_000
     model, spend = rng.lognormal(0, 1, (2, count))
     gone = np.arange(count) % 2 == 1
     brought = np.where(gone, spend, model) * rng.exponential(1.0, count)
