@@ -53,7 +53,9 @@ def contamination(enrolments: pl.DataFrame, who: pl.DataFrame, list_id: str, win
     )
     own = everyone.filter(pl.col("list_id") == list_id, pl.col("arm").is_in(COMPARED))
     both = own.join(everyone, on="person_id", suffix="_other").filter(
-        pl.col("row") != pl.col("row_other"), ~_written_back()
+        pl.col("row") != pl.col("row_other"),
+        ~_written_back(),
+        pl.col("list_id_other").is_not_null(),  # the contact of another tool enrols nobody
     )
     at_once = both.filter(
         pl.col("acknowledged_on_other") < pl.col("open_until"),
