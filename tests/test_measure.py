@@ -211,6 +211,9 @@ def test_groups_and_a_second_lifetime_are_measured_when_their_time_has_come(tmp_
     late = [order(f"t{place}", after(DAY, 80), 500, f"late{place}") for place in range(0, 60, 2)]
     early = [order(f"t{place}", after(DAY, 9), 2000, f"t{place}") for place in range(20)]
     deliver(settings, "transactions", [*early, *late, order("someone", after(DAY, 91), 100, "newest")])
+    run(settings, after(DAY, 88))
+    early = pl.read_parquet(inputs.workspace(settings).measurements(after(DAY, 88)) / SECOND_LIFETIME)
+    assert early["days"].unique().to_list() == [30]
     told = run(settings, after(DAY, 95))
     folder = inputs.workspace(settings).measurements(after(DAY, 95))
     table = pl.read_parquet(folder / MEASUREMENTS).filter(outcome="net_margin")

@@ -182,3 +182,27 @@ def test_the_same_row_twice_by_the_same_person_says_nothing_new():
     apart = compared(np.tile(values, 2), np.tile(treated, 2), persons=np.arange(600))
     assert apart.error == pytest.approx(once.error / np.sqrt(2), rel=0.02)
     assert twice.high - twice.low > 1.3 * (apart.high - apart.low)
+
+
+def test_the_error_of_two_cells_is_that_of_their_weighed_means():
+    draw = np.random.default_rng(2)
+    cell = np.array([0] * 60 + [1] * 140)
+    treated = np.arange(200) % 2 == 0
+    values = draw.normal(size=200) * np.where(cell == 0, 5.0, 1.0)
+    variance = 0.0
+    for number, share in ((0, 0.3), (1, 0.7)):
+        for arm in (treated, ~treated):
+            some = values[arm & (cell == number)]
+            variance += share**2 * some.var(ddof=1) / some.size
+    assert differences({"y": values}, treated, cell, seed=1)["y"].error == pytest.approx(
+        variance**0.5, rel=0.02
+    )
+
+
+def test_somebody_who_does_the_same_in_both_arms_says_nothing_of_their_difference():
+    """Everybody is contacted once and held out once, and does the same both times."""
+    habit = np.tile(np.random.default_rng(3).normal(size=50), 2)
+    treated = np.repeat([True, False], 50)
+    found = compared(habit, treated, persons=np.tile(np.arange(50), 2))
+    assert found.error == pytest.approx(0, abs=1e-12)
+    assert compared(habit, treated).error > 0.1

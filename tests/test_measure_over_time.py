@@ -105,9 +105,13 @@ def test_somebody_on_many_lists_counts_as_one_person():
 
 
 def test_a_list_without_a_covariate_stands_beside_lists_that_have_it():
-    known = people(8, 200).with_columns(p0=pl.Series(np.random.default_rng(1).random(200)))
-    both = cumulative([(trial("one"), known), (trial("two"), people(9, 200, first=200))], "EUR", seed=7)
-    assert both["standard_error"].null_count() == 0
+    bare, other = people(8, 200), people(9, 200, first=200)
+    known = bare.with_columns(p0=0.1 + 0.5 * pl.col("return_rate"))
+    errors = [
+        cumulative([(trial("one"), one), (trial("two"), other)], "EUR", seed=7)["standard_error"][0]
+        for one in (known, bare)
+    ]
+    assert errors[0] < 0.9 * errors[1]
 
 
 def test_a_second_lifetime_counts_as_far_as_it_goes():

@@ -113,6 +113,11 @@ def test_what_a_tool_writes_back_as_it_was_drawn_is_no_second_enrolment():
     assert found(*MINE, *back, {**back[0], "enrolment_id": None}) == Contamination(0, 0, 0)
 
 
+def test_what_is_written_of_another_list_is_another_enrolment():
+    back = {**enrolment("a", "theirs", "treatment", 1), "enrolment_id": None}
+    assert found(*MINE, back) == Contamination(0, in_two_enrolments=1, controls_contacted=0)
+
+
 def test_a_tool_that_writes_back_a_contact_of_somebody_held_out_is_found():
     back = {**enrolment("p", "mine", "treatment", 1), "enrolment_id": "mine-p"}
     assert found(*MINE, back) == Contamination(in_two_arms=1, in_two_enrolments=1, controls_contacted=1)

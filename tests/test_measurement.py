@@ -207,6 +207,31 @@ def test_a_large_effect_is_found_and_a_costly_nothing_did_not_work():
     assert set(simulated(0.0, seed=1, cost=1500.0)["verdict"]) == {"did not"}
 
 
+@pytest.mark.parametrize(("held", "buyers"), [(19, 60), (40, 9)])
+def test_with_few_people_in_an_arm_or_few_buyers_nothing_is_judged(held: int, buyers: int):
+    """Each buyer brings 100.00, all are among those contacted; one more in either count and it worked."""
+
+    def verdict(held: int, buyers: int) -> str:
+        size = 60 + held
+        treated = np.arange(size) < 60
+        bought = (np.arange(size) < buyers).astype(float)
+        frame = pl.DataFrame(
+            {
+                "enrolment_id": [f"{place:03}" for place in range(size)],
+                "stratum": "s",
+                "return_rate": bought,
+                "net_margin": 10_000 * bought,
+                "net_profit": 10_000 * bought,
+                "treated": treated,
+                "control_probability": 0.5,
+            }
+        )
+        return measured(TINY, frame, TOUCHED, "EUR", 7)["verdict"][2]
+
+    assert verdict(held, buyers) == "too small to tell"
+    assert verdict(max(held, 20), max(buyers, 10)) == "worked"
+
+
 def test_no_effect_is_rarely_called_one_and_the_interval_holds_the_truth():
     worth = np.exp(7 + 0.8**2 / 2) / 100
     for lift in (0.0, 0.05):
