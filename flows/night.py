@@ -29,6 +29,7 @@ from models.assignment import list_id
 from models.bundle import Bundle, load_bundle, predict
 from models.decision import Decision, Night, decide
 from models.outputs import Manifest, contact_by, scores
+from models.power import power_of
 from models.reasons import explained_return, facts
 
 SCORES = "scores.parquet"
@@ -123,7 +124,7 @@ def rank(
             "scores": str(places.scores(as_of.day) / SCORES),
         },
         "run_ids": {"model_run": model.run_id, "list": decision.list_id},
-        "notes": list(decision.notes),
+        "notes": [*decision.notes, *filter(None, [power_of(decision.winback, decision.holdout)])],
         "rows": decision.winback.head(_ROWS_SHOWN).to_dicts(),
     }
 
