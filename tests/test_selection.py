@@ -168,16 +168,17 @@ def test_a_budget_holds_to_fractions_of_a_cent():
     assert decided(copies(5), rules(contact=tiny, budget=0.0001)).counts["listed"] == 2
 
 
-def test_the_ranking_is_cut_at_the_first_who_does_not_fit():
+def test_the_path_is_cut_at_the_first_who_does_not_fit():
     """Filling up with cheaper people further down would drop them again at a bigger budget."""
     frame = people(
         {"customer_id": "first", "order_value_mean": 0.0},
         {"customer_id": "dear", "value_if_returned": 3990.0, "order_value_mean": 900.0},
-        {"customer_id": "cheap", "value_if_returned": 3000.0, "order_value_mean": 0.0},
+        {"customer_id": "cheap", "value_if_returned": 800.0, "order_value_mean": 0.0},
     )
     offers = (OfferOptions(id="tenth", cost_rate=0.05, effect=AssumedEffect(mu=0.5, sd=0.05)),)
     assert listed(decided(frame, rules(offers=offers))) == ["first", "dear", "cheap"]
-    assert listed(decided(frame, rules(offers=offers, budget=0.12))) == ["first"]
+    assert listed(decided(frame, rules(offers=offers, budget=0.16))) == ["first"]
+    assert listed(decided(frame, rules(offers=offers, budget=0.24))) == ["first", "dear"]
 
 
 def test_exploration_keeps_to_its_part_of_the_budget_whoever_is_drawn():
