@@ -231,16 +231,19 @@ def _with_salt(frame: pl.DataFrame, salt: str) -> set[str]:
     return set(rows[found.entry[found.entry != NONE]]["customer_id"])
 
 
-@pytest.mark.parametrize("limits", [False, True], ids=["budget", "everything scarce"])
-def test_the_gap_to_the_bound_is_small_already_for_a_few_thousand(limits: bool):
+LITTLE = {"budget": lambda _: [], "everything scarce": scarce}
+
+
+@pytest.mark.parametrize("limits", LITTLE)
+def test_the_gap_to_the_bound_is_small_already_for_a_few_thousand(limits: str):
     entries = numbers(world(20_000))
-    found = allocate(entries, scarce(20_000) if limits else [], budget(entries))
+    found = allocate(entries, LITTLE[limits](20_000), budget(entries))
     assert found.gap < 0.002
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("limits", [False, True], ids=["budget", "everything scarce"])
-def test_the_gap_to_the_bound_is_at_most_a_thousandth_for_a_million(limits: bool):
+@pytest.mark.parametrize("limits", LITTLE)
+def test_the_gap_to_the_bound_is_at_most_a_thousandth_for_a_million(limits: str):
     entries = numbers(world(1_000_000))
-    found = allocate(entries, scarce(1_000_000) if limits else [], budget(entries))
+    found = allocate(entries, LITTLE[limits](1_000_000), budget(entries))
     assert found.gap <= 0.001
