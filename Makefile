@@ -29,6 +29,7 @@ test-all: setup
 # Speed and memory against other tools: one table, and bench.json. Never part of the tests.
 bench: setup
 	$(BIN)/python -m tests.bench $(SCALE)
+	$(BIN)/python -m tests.bench.choosing
 
 # Accuracy on real shops beside all baselines, on development cutoffs. FINAL=1 takes the reference cutoffs, writes
 # accuracy.json and a line in tests/accuracy/log.jsonl: run it rarely, never choose by it. Never part of the tests.

@@ -22,7 +22,7 @@ from features.wording import counted
 from flows import inputs
 from flows.artifacts import summarise
 from flows.forgotten import add_forgotten
-from flows.lists import erase_from_list, write_parquet
+from flows.lists import PATH, erase_from_list, write_parquet
 from flows.lock import hold
 from flows.settings import Settings, load
 from flows.workspace import publish_file
@@ -137,7 +137,8 @@ def _other_ids(settings: Settings, customer_id: str) -> int:
 
 def _files(settings: Settings, kind: str) -> list[Path]:
     """Files with a row per customer."""
-    return sorted((inputs.workspace(settings).root / kind).glob("as_of=*/**/*.parquet"))
+    files = (inputs.workspace(settings).root / kind).glob("as_of=*/**/*.parquet")
+    return sorted(file for file in files if file.name != PATH)
 
 
 def _rejected(settings: Settings) -> list[Path]:

@@ -24,7 +24,8 @@ from models.outputs import FREE_TEXT, Manifest, digits
 MANIFEST = "manifest.json"
 REVISIONS = "revisions"
 _FRAMES = ("winback", "holdout", "excluded")
-_FILES = ("excluded.parquet", "holdout.parquet", "winback.csv", "winback.jsonl", "winback.parquet")
+PATH = "path.parquet"
+_FILES = ("excluded.parquet", "holdout.parquet", PATH, "winback.csv", "winback.jsonl", "winback.parquet")
 _FORMULA = r"^[=+\-@\t\r]"
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ def write_list(folder: Path, decision: Decision, manifest: Manifest, *, revision
     with publish_folder(folder) as aside:
         if before is not None:
             _keep(folder, aside, before.list_id)
+        write_parquet(decision.path, aside / PATH)
         _write(aside, {name: getattr(decision, name) for name in _FRAMES}, manifest)
     return Written(folder, decision.list_id, "written" if before is None else "revised")
 
@@ -136,7 +138,7 @@ def _write(aside: Path, frames: Mapping[str, pl.DataFrame], manifest: Manifest) 
     (aside / "winback.jsonl").write_text(winback.write_ndjson(), encoding="utf-8", newline="")
     for name in _FRAMES:
         write_parquet(frames[name], aside / f"{name}.parquet")
-    files = {name: _sha256(aside / name) for name in _FILES}
+    files = {name: _sha256(aside / name) for name in _FILES if (aside / name).exists()}
     content = manifest.model_copy(update={"files": files}).model_dump(mode="json")
     (aside / MANIFEST).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 

@@ -28,6 +28,7 @@ from models.appraisal import READ, Appraised, Common, Rules, appraised, figures
 from models.assignment import list_id
 from models.bundle import Bundle, load_bundle, predict
 from models.decision import Decision, Night, decide
+from models.options import OfferOptions
 from models.outputs import Manifest, contact_by, scores
 from models.power import power_of
 from models.reasons import explained_return, facts
@@ -102,8 +103,9 @@ def rank(
     lake_version = ledger.version(held.root)
     night = Night(as_of.day, list_id(as_of.day, settings.digest(), model.digest, lake_version), model.digest)
     with step("Ranking by expected incremental profit"):
-        folder = _appraise(settings, as_of, features, predictions, rules, model)
-        everyone = Appraised(*(pl.scan_parquet(folder / name) for name in ("people", "offers")))
+        folder, common = _appraise(settings, as_of, features, predictions, rules, model)
+        people, offers = (pl.scan_parquet(folder / name) for name in ("people", "offers"))
+        everyone = Appraised(people, offers, common.notes(settings.currency))
         known, explain = inputs.known_people(settings, as_of), partial(_grounds, features, model.bundle)
         decision = decide(everyone, known, rules, night, explain)
         scored = pl.read_parquet(folder / "scores").sort("customer_id")
@@ -190,21 +192,22 @@ def _predict_part(bundle: Path, folder: Path, features: Path) -> None:
 
 def _appraise(  # noqa: PLR0917 - what it is made of, in order
     settings: Settings, as_of: AsOf, features: Path, predictions: Path, rules: Rules, model: Model
-) -> Path:
-    """Appraise everyone, part by part, where the parts are; returns the folder of what was found."""
+) -> tuple[Path, Common]:
+    """Appraise everyone, part by part, where the parts are: the folder of what was found, figures of all."""
     folder = inputs.workspace(settings).runs / f"appraised/as_of={as_of.day}"
     parts = sorted(predictions.iterdir()), sorted(features.iterdir())
     with publish_folder(folder) as aside, inputs.engine(settings) as engine:
         for kind in ("people", "offers", "scores"):
             (aside / kind).mkdir()
-        common = Common.of(pl.concat(engine.gather(engine.map(_figures_of_part, *parts))))
+        own = partial(_figures_of_part, offers=rules.offers)
+        common = Common.of(pl.concat(engine.gather(engine.map(own, *parts))), rules)
         work = partial(_appraise_part, rules=rules, common=common, folder=aside, model_version=model.digest)
         engine.gather(engine.map(work, *parts))
-    return folder
+    return folder, common
 
 
-def _figures_of_part(predictions: Path, features: Path) -> pl.DataFrame:
-    return figures(pl.read_parquet(predictions), _facts(features))
+def _figures_of_part(predictions: Path, features: Path, offers: Sequence[OfferOptions]) -> pl.DataFrame:
+    return figures(pl.read_parquet(predictions), _facts(features), offers)
 
 
 def _appraise_part(  # noqa: PLR0917 - called by name
@@ -323,6 +326,7 @@ def _manifest(settings: Settings, as_of: AsOf, decision: Decision, model: Model)
         notes=decision.notes,
         counts=dict(decision.counts),
         totals=dict(decision.totals),
+        allocation=dict(decision.allocation),
     )
 
 

@@ -139,6 +139,11 @@ class Settings(Options):
             for offer in self.offers
             if offer.channel not in self.contact.cost
         ]
+        faults += [
+            f"list.channel_capacity.{channel}: the channel has no cost under contact.cost"
+            for channel in self.list.channel_capacity
+            if channel not in self.contact.cost
+        ]
         if faults:
             raise ValueError("\n".join(faults))
         return self

@@ -11,9 +11,11 @@ import polars as pl
 from features.errors import DataRefused
 from features.table import KEYS
 from models.assignment import stratum
+from models.contenders import contenders
 from models.options import ConsentOptions, ContactOptions, EffectOptions, ListOptions, OfferOptions
 from models.profit import ORDER_AMOUNTS, appraise, best, order_amounts
-from models.tiers import HABITS, limits, with_tier, worth
+from models.reach import Refused, is_for_all, refused, suited
+from models.tiers import HABITS, habit, limits, tier, with_tier, worth
 
 # Features that a decision reads, where the shop has them.
 READ = (
@@ -52,17 +54,27 @@ class Common:
         tiers: `models.tiers.limits` of everyone.
         usual_order: the median of what a customer's order amounts to, minor units; None where nobody's is
             known.
+        refused: offers that are not made, since most of those they are meant for could not use them.
     """
 
     tiers: tuple[float, ...]
     usual_order: float | None
+    refused: tuple[Refused, ...] = ()
 
     @classmethod
-    def of(cls, figures: pl.DataFrame) -> "Common":
-        """From the `figures` of everyone, in any order."""
-        # Both are order statistics: unlike a mean they are the same to the last bit in every run.
-        usual = figures["order_amount"].median()
-        return cls(limits(figures["worth"]), usual if isinstance(usual, float) else None)
+    def of(cls, figures: pl.DataFrame, rules: Rules | None = None) -> "Common":
+        """From the `figures` of everyone, in any order; without rules no offer is refused."""
+        # All are order statistics or counts: unlike a mean they are the same to the last bit in every run.
+        median, edges = figures["order_amount"].median(), limits(figures["worth"])
+        usual = median if isinstance(median, float) else None
+        if rules is None or not _has_barrier(rules.offers):
+            return cls(edges, usual)
+        people = figures.with_columns(value_tier=tier(pl.col("worth"), pl.col("habit"), edges))
+        return cls(edges, usual, refused(people, rules.offers, rules.currency, usual))
+
+    def notes(self, currency: str) -> tuple[str, ...]:
+        """What a person should be told."""
+        return tuple(one.sentence(currency) for one in self.refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +82,30 @@ class Appraised:
     """Customers scored, with what each offer to them would earn; in memory, or in files that are scanned.
 
     Attributes:
-        people: predictions, facts, `value_tier`, `stratum` and the best offer's appraisal.
-        offers: appraisals (`models.profit.APPRAISALS`) of every offer that may turn out to be the one made.
+        people: predictions, facts, `value_tier`, `stratum` and the appraisal of the best offer that suits
+            the customer (where none does, of the best offer there is).
+        offers: appraisals (`models.profit.APPRAISALS`) of every offer that may turn out to be the one made;
+            customers whom no offer suits are not in it.
+        notes: what a person should be told.
     """
 
     people: pl.DataFrame | pl.LazyFrame
     offers: pl.DataFrame | pl.LazyFrame
+    notes: tuple[str, ...] = ()
 
 
-def figures(predictions: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
-    """The own figures of some customers that `Common` is made of: `worth` and `order_amount`, Float64."""
+def figures(
+    predictions: pl.DataFrame, facts: pl.DataFrame, offers: Sequence[OfferOptions] = ()
+) -> pl.DataFrame:
+    """The own figures of some customers that `Common` is made of: `worth` and `order_amount`, Float64.
+
+    Where an offer has a minimum purchase also `stage` and `habit`, which tell for whom it is meant.
+    """
     people = _joined(predictions, facts)
-    return people.select(worth=worth(), order_amount=order_amounts(people))
+    own = {"worth": worth(), "order_amount": order_amounts(people)}
+    if _has_barrier(offers):
+        own |= {"stage": pl.col("stage").cast(pl.String), "habit": habit(people)}
+    return people.select(**own)
 
 
 def appraised(
@@ -102,31 +126,33 @@ def appraised(
         DataRefused: when the two frames do not hold the same customers.
     """
     people = _joined(predictions, facts)
-    everyone = common or Common.of(figures(predictions, facts))
+    everyone = common or Common.of(figures(predictions, facts, rules.offers), rules)
     offers = appraise(
         people, rules.offers, rules.effect, rules.contact, rules.currency, usual_order=everyone.usual_order
     )
-    top = best(offers, rules.list.salt)
     tiered = with_tier(people, everyone.tiers).with_columns(stratum())
+    suiting = _suiting(offers, tiered, rules, everyone)
+    firsts = pl.concat([best(suiting, rules.list.salt), best(offers, rules.list.salt)])
+    top = firsts.unique("customer_id", keep="first", maintain_order=True)
     together = tiered.join(top, on="customer_id", validate="1:1").sort("customer_id")
-    return Appraised(together, _contenders(offers, rules.list.salt))
+    scarce = [offer.id for offer in rules.offers if offer.stock is not None]
+    offered = contenders(suiting, rules.list.salt, scarce)
+    return Appraised(together, offered, everyone.notes(rules.currency))
 
 
-def by_merit(offers: pl.DataFrame) -> list[pl.DataFrame]:
-    """Where an offer is taken from: first the safe and profitable ones, then the safe ones, then any."""
-    safe = offers.filter(~pl.col("harmful"))
-    return [safe.filter(pl.col("expected_incremental_profit_low") > 0), safe, offers]
+def _suiting(offers: pl.DataFrame, people: pl.DataFrame, rules: Rules, common: Common) -> pl.DataFrame:
+    """The appraisals of offers that may be made to the customer."""
+    if all(is_for_all(offer) for offer in rules.offers):
+        return offers
+    out = {one.offer for one in common.refused}
+    made = [offer for offer in rules.offers if offer.id not in out]
+    usual = people.with_columns(order_amounts(people))
+    pairs = suited(usual, made, rules.currency, common.usual_order)
+    return offers.join(pairs, on=["customer_id", "offer_id"], how="semi", maintain_order="left")
 
 
-def _contenders(offers: pl.DataFrame, salt: str) -> pl.DataFrame:
-    """The best offers of each channel: whichever channels are permitted, no other can be the one made."""
-    apart = offers.partition_by("channel", maintain_order=True)
-    firsts = [best(some, salt) for channel in apart for some in by_merit(channel)]
-    return (
-        pl.concat([offers.clear(), *firsts])
-        .unique(["customer_id", "offer_id"])
-        .sort("customer_id", "offer_id")
-    )
+def _has_barrier(offers: Sequence[OfferOptions]) -> bool:
+    return any(offer.min_purchase > 0 for offer in offers)
 
 
 def _joined(predictions: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:

@@ -5,7 +5,7 @@ input.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -13,14 +13,17 @@ import polars as pl
 
 from features.hashing import uniform
 from features.money import exponent, units
-from models.appraisal import Appraised, Rules, by_merit
+from models.appraisal import Appraised, Rules
 from models.assignment import Arm, enrolment_ids
+from models.contenders import by_merit
 from models.eligibility import BARRED, Known, Reason, barred, consent_note, permitted
+from models.limits import FINE, fine_cost
 from models.outputs import EXCLUDED, HOLDOUT, WINBACK, contact_by, rows
+from models.path import PATH
 from models.persons import persons
-from models.profit import best
+from models.profit import APPRAISALS, best
 from models.reasons import with_reasons
-from models.selection import FINE, fine_cost, one_per_person, select, with_potential
+from models.selection import Selected, one_per_person, select, with_potential, without_offer
 
 # What is known of listed customers and what the model says of them: `models.reasons.facts` and `explained`.
 Explain = Callable[[pl.Series], pl.DataFrame]
@@ -54,7 +57,11 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The three frames of a list in their final shape, and what they add up to."""
+    """The three frames of a list in their final shape, what they add up to, and how good the choice is.
+
+    `path` is what other budgets would have bought (`models.path.PATH`), `allocation` the `figures` of
+    `models.selection.Selected`.
+    """
 
     list_id: str
     as_of: date
@@ -64,6 +71,8 @@ class Decision:
     counts: Mapping[str, Any]
     totals: Mapping[str, float]
     notes: tuple[str, ...]
+    path: pl.DataFrame = field(default_factory=PATH.to_frame)
+    allocation: Mapping[str, Any] = field(default_factory=dict)
 
 
 def decide(
@@ -81,13 +90,17 @@ def decide(
     everyone = appraised.people.lazy().select(_DECIDING).sort("customer_id").collect()
     who = persons(everyone["customer_id"], known.customers, known.identities)
     allowed = permitted(who, known, rules.consent, rules.offers)
-    people = _with_permitted_offer(everyone, appraised.offers.lazy().collect(), allowed, rules.list.salt)
+    offers = appraised.offers.lazy().collect().join(allowed, on=["customer_id", "channel"], how="semi")
+    people = _with_best_offer(everyone, appraised, offers, allowed, rules.list.salt)
     named = people.join(who, on="customer_id", how="left", validate="1:1")
     judged = barred(named, who, known, night.day, include_lost=rules.list.include_lost)
-    unique = one_per_person(with_potential(judged, rules.list, rules.currency), rules.list.salt)
-    chosen = select(unique, rules.list, rules.currency, night.day, night.list_id)
-    enrolled = _with_details(chosen.filter(pl.col("arm").is_not_null()), appraised.people.lazy())
-    return _decision(chosen, enrolled, rules, known, night, explain)
+    offered = without_offer(judged)
+    unique = one_per_person(with_potential(offered, rules.list, rules.currency), rules.list.salt)
+    selected = select(unique, offers, rules, night.day, night.list_id)
+    enrolled = _with_details(selected.people.filter(pl.col("arm").is_not_null()), appraised.people.lazy())
+    note = consent_note(known, rules.consent)
+    notes = (*(() if note is None else (note,)), *appraised.notes)
+    return _decision(selected, enrolled, rules, notes, night, explain)
 
 
 def _with_details(enrolled: pl.DataFrame, people: pl.LazyFrame) -> pl.DataFrame:
@@ -97,32 +110,39 @@ def _with_details(enrolled: pl.DataFrame, people: pl.LazyFrame) -> pl.DataFrame:
     return enrolled.join(shown.collect(), on="customer_id", how="left", validate="1:1", maintain_order="left")
 
 
-def _with_permitted_offer(
-    people: pl.DataFrame, appraisals: pl.DataFrame, allowed: pl.DataFrame, salt: str
+def _with_best_offer(
+    people: pl.DataFrame, appraised: Appraised, offers: pl.DataFrame, allowed: pl.DataFrame, salt: str
 ) -> pl.DataFrame:
     """Everyone with the best offer they may be made: a safe and profitable one, else a safe one, else any.
 
     Those who may be made none keep the best one: it says what they would have been worth.
     """
-    offers = appraisals.join(allowed, on=["customer_id", "channel"], how="semi")
-    ranked = [best(some, salt) for some in (*by_merit(offers), appraisals)]
+    ranked = [best(some, salt) for some in by_merit(offers)]
     first = pl.concat(ranked).unique("customer_id", keep="first", maintain_order=True)
+    others = appraised.people.lazy().select(list(APPRAISALS)).join(first.lazy(), on="customer_id", how="anti")
+    made = pl.concat(
+        [
+            first.with_columns(offered=pl.lit(value=True)),
+            others.collect().with_columns(offered=pl.lit(value=False)),
+        ]
+    )
     may = allowed.select("customer_id").unique().with_columns(permitted=pl.lit(value=True))
     return (
-        people.join(first, on="customer_id", validate="1:1")
+        people.join(made, on="customer_id", validate="1:1")
         .join(may, on="customer_id", how="left")
         .with_columns(pl.col("permitted").fill_null(value=False))
     )
 
 
 def _decision(  # noqa: PLR0917 - what it is made of, in order
-    chosen: pl.DataFrame,
+    selected: Selected,
     enrolled: pl.DataFrame,
     rules: Rules,
-    known: Known,
+    notes: tuple[str, ...],
     night: Night,
     explain: Explain | None,
 ) -> Decision:
+    chosen = selected.people
     contacted = pl.col("arm").is_in([Arm.TREATMENT, Arm.EXPLORE])
     listed = _ranked(enrolled.filter(contacted), rules.list.salt)
     held = enrolled.filter(pl.col("arm").is_in([Arm.CONTROL, Arm.UNIVERSAL]))
@@ -137,7 +157,6 @@ def _decision(  # noqa: PLR0917 - what it is made of, in order
     contacts = _enrolled(_with_grounds(listed, explain), night.list_id, salt)
     told = with_reasons(contacts, currency, rules.value_months, rules.list.language)
     winback = rows(told.with_columns(cause=pl.lit(None, pl.String)), WINBACK, currency, fixed)
-    note = consent_note(known, rules.consent)
     return Decision(
         night.list_id,
         night.day,
@@ -146,7 +165,9 @@ def _decision(  # noqa: PLR0917 - what it is made of, in order
         rows(left, EXCLUDED, currency, fixed),
         _counts(chosen),
         _totals(listed, currency),
-        () if note is None else (note,),
+        notes,
+        selected.path,
+        selected.figures,
     )
 
 

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     LOST = "lost"
     STILL_ENROLLED = "still_enrolled"
+    NO_OFFER = "no_offer"
     SAME_PERSON = "same_person"
     BELOW_VALUE = "below_value"
     HARMFUL = "harmful"
@@ -38,6 +39,7 @@ BARRED = (
     Reason.NO_CONSENT,
     Reason.LOST,
     Reason.STILL_ENROLLED,
+    Reason.NO_OFFER,
     Reason.SAME_PERSON,
 )
 

@@ -124,6 +124,17 @@ class OfferOptions(Options):
     )
     redeem_share: Share = Field(default=1, description="share of buyers who use the offer")
     channel: str = Field(default="email", description="a key of contact.cost")
+    min_purchase: float = Field(
+        default=0,
+        ge=0,
+        description="least net amount of the order, reporting currency; people whose usual order is smaller "
+        "are not made the offer",
+    )
+    stages: tuple[Stage, ...] = Field(default=(), description="who may be made it; empty is every stage")
+    tiers: tuple[Literal["gold", "silver", "bronze"], ...] = Field(
+        default=(), description="who may be made it; empty is every value tier"
+    )
+    stock: int | None = Field(default=None, ge=0, description="most people it is made to in one list")
     effect: AssumedEffect | None = Field(default=None, description="its own assumed effect")
 
 
@@ -150,6 +161,9 @@ class ListOptions(Options):
 
     budget: float | None = Field(default=None, ge=0, description="most expected cost, reporting currency")
     capacity: int | None = Field(default=None, ge=0, description="most people contacted")
+    channel_capacity: Mapping[str, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict, description="channel: most people contacted on it"
+    )
     min_value: float = Field(default=0, description="least value_if_returned, reporting currency")
     top_value_share: Share = Field(default=1, description="only this top share by value_if_returned")
     control_share: Share = Field(default=0.1, description="drawn inside the list and not contacted")

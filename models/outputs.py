@@ -199,6 +199,7 @@ class Manifest(BaseModel):
     notes: tuple[str, ...] = ()
     counts: dict[str, Any]
     totals: dict[str, float]
+    allocation: dict[str, Any] = {}
     files: dict[str, str] = {}
 
 

@@ -1,57 +1,54 @@
-"""Who is worth contacting, how many of them can be, and who below the cut is contacted to learn?
+"""Who is worth contacting, with which offer, and who below the cut is contacted to learn?
 
 Strong profit potential = the value of winning the next purchase is above the configured threshold, and the
-cautious EIP is above 0. The chosen are the longest head of the ranking by EIP that budget and capacity
-allow, counting contacted people only; so a bigger budget only adds people.
+cautious EIP is above 0. Among these people and their offers the choice is `models.allocation`'s: the most
+profit that budget, stock and capacity allow, counting contacted people only. While stock and capacity have
+slack a bigger budget only adds people.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import polars as pl
 
 from features.hashing import uniform
-from features.money import units
+from features.money import exponent, units
+from models.allocation import Allocation, allocate
+from models.appraisal import Rules
 from models.assignment import Arm, Selection, exploration_draw, is_control, is_universal
+from models.choices import choices, in_hash_order
+from models.contenders import by_merit, pays
 from models.eligibility import Reason, first_reason
+from models.hull import NONE
+from models.limits import FINE, Limits, fine_cost, limits
 from models.options import ListOptions
-
-# Costs are summed as integers, thousandths of a minor unit: a contact may cost a fraction of a cent.
-FINE = 1000
+from models.path import path
+from models.profit import APPRAISALS, best
 
 _EIP = pl.col("expected_incremental_profit")
 _WORTH = pl.col("value_if_returned")
 
 
+_OFFER = [name for name in APPRAISALS if name != "customer_id"]
+
+
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What contacting may take in all: fine units of money and people; None is without limit."""
+class Selected:
+    """Everyone, with what becomes of them, and how good the choice is.
 
-    budget: int | None
-    capacity: int | None
+    Attributes:
+        people: one row per customer, sorted: `arm`, `selection` and `assignment_probability` (null for those
+            not enrolled), `reason` for those, and the offer made.
+        path: what other budgets would have bought (`models.path.PATH`).
+        figures: profit of the people chosen for profit, the bound that no choice exceeds, the gap between
+            them, and what one more unit of everything scarce is worth; major units.
+    """
 
-    def split(self, share: float) -> tuple["Limits", "Limits"]:
-        """The part for the ranking and the part (a share, rounded down) for exploration; both only grow."""
-        explore = Limits(
-            *(None if limit is None else int(limit * share) for limit in (self.budget, self.capacity))
-        )
-        rest = Limits(
-            None if self.budget is None or explore.budget is None else self.budget - explore.budget,
-            None if self.capacity is None or explore.capacity is None else self.capacity - explore.capacity,
-        )
-        return rest, explore
-
-
-def limits(options: ListOptions, currency: str) -> Limits:
-    """The configured limits."""
-    if options.budget is None:
-        return Limits(None, options.capacity)
-    return Limits(round(options.budget * units(currency) * FINE), options.capacity)
-
-
-def fine_cost(column: str = "expected_cost") -> pl.Expr:
-    """Minor units to fine units, rounded up, so that a budget is never overdrawn by rounding."""
-    return (pl.col(column) * FINE).round(3).ceil().cast(pl.Int64).alias("fine_cost")
+    people: pl.DataFrame
+    path: pl.DataFrame
+    figures: Mapping[str, Any]
 
 
 def with_potential(people: pl.DataFrame, options: ListOptions, currency: str) -> pl.DataFrame:
@@ -71,9 +68,21 @@ def with_potential(people: pl.DataFrame, options: ListOptions, currency: str) ->
     holds = {
         Reason.BELOW_VALUE: low,
         Reason.HARMFUL: pl.col("harmful"),
-        Reason.NOT_PROFITABLE: pl.col("expected_incremental_profit_low") <= 0,
+        Reason.NOT_PROFITABLE: (pl.col("expected_incremental_profit_low") <= 0) | (_EIP <= 0),
     }
     return people.with_columns(cut=first_reason(holds))
+
+
+def without_offer(people: pl.DataFrame) -> pl.DataFrame:
+    """People with the reason `no_offer` where nothing else stands against them but none may be made to them.
+
+    Args:
+        people: `reason`, `offered`.
+    """
+    none = pl.col("reason").is_null() & ~pl.col("offered")
+    return people.with_columns(
+        reason=pl.when(none).then(pl.lit(str(Reason.NO_OFFER))).otherwise(pl.col("reason"))
+    )
 
 
 def one_per_person(people: pl.DataFrame, salt: str) -> pl.DataFrame:
@@ -93,63 +102,89 @@ def one_per_person(people: pl.DataFrame, salt: str) -> pl.DataFrame:
     )
 
 
-def select(
-    people: pl.DataFrame, options: ListOptions, currency: str, day: date, list_id: str
-) -> pl.DataFrame:
-    """Choose and assign.
+def select(people: pl.DataFrame, offers: pl.DataFrame, rules: Rules, day: date, list_id: str) -> Selected:
+    """Choose people and offers, and assign arms.
 
     Args:
         people: one row per customer: `customer_id`, `person_id`, `reason` (null: eligible), `cut`,
-            `expected_incremental_profit`, `expected_cost`, `value_if_returned`; one eligible row per person.
-        options: limits, shares and salt.
-        currency: reporting currency.
+            `value_if_returned`, and the appraisal of the best offer; one eligible row per person.
+        offers: appraisals of the offers that may be made to each customer.
+        rules: offers, limits, shares and salt.
         day: the day of the decision.
         list_id: the list.
-
-    Returns:
-        `people` with `arm`, `selection` and `assignment_probability` (null for those not enrolled), and
-        `reason` set for everyone who is not enrolled. Sorted by customer.
     """
-    main, explore = limits(options, currency).split(options.explore_share)
+    options = rules.list
+    main, explore = limits(options, rules.offers, rules.currency).split(options.explore_share)
     drawn = people.with_columns(
         is_universal(options.universal_share, options.salt, day, options.universal_period),
         is_control(options.control_share, options.salt, list_id),
-        fine_cost(),
     )
-    selected = _head(drawn.filter(pl.all_horizontal(pl.col("reason", "cut").is_null())), main, options.salt)
-    contacted = int((~(selected["is_universal"] | selected["is_control"])).sum())
+    strong = drawn.filter(pl.all_horizontal(pl.col("reason", "cut").is_null()))
+    selected, walked, figures = _chosen(strong, offers, main, rules)
+    contacted = int(selected.select(_contacted().sum()).item())
     below = drawn.join(selected, on="customer_id", how="anti")
-    explored = _explore(below, explore, contacted, options, list_id)
+    explored = _explore(_with_plenty(below, offers, rules), explore, contacted, options, list_id)
     enrolled = pl.concat([_assign(selected, options), explored])
     left_out = pl.coalesce("reason", "cut", pl.lit(str(Reason.BEYOND_BUDGET)))
-    return (
-        people.join(enrolled, on="customer_id", how="left")
-        .with_columns(reason=pl.when(pl.col("arm").is_null()).then(left_out))
-        .sort("customer_id")
+    rest = people.join(enrolled, on="customer_id", how="anti").with_columns(reason=left_out)
+    there = people.drop(_OFFER).join(enrolled, on="customer_id")
+    return Selected(pl.concat([there, rest], how="diagonal").sort("customer_id"), walked, figures)
+
+
+def _chosen(
+    people: pl.DataFrame, offers: pl.DataFrame, limits: Limits, rules: Rules
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
+    """Those of the people who are selected, with the offer they are made; the path; the figures."""
+    drawn = people.select("customer_id", contacted=_contacted())
+    entries = in_hash_order(
+        offers.filter(pays())
+        .select("customer_id", "offer_id", "expected_incremental_profit", "expected_cost")
+        .join(drawn, on="customer_id"),
+        rules.list.salt,
     )
+    numbers = choices(entries, [offer.id for offer in rules.offers], rules.list.salt)
+    found = allocate(numbers, limits.groups(rules.offers), limits.budget)
+    taken = entries[found.entry[found.entry != NONE]].select("customer_id", "offer_id")
+    made = offers.join(taken, on=["customer_id", "offer_id"], how="semi")
+    selected = people.drop(_OFFER).join(made, on="customer_id", validate="1:1")
+    return selected, path(numbers, found, rules.currency), _figures(found, rules.currency)
 
 
-def _head(candidates: pl.DataFrame, limits: Limits, salt: str) -> pl.DataFrame:
-    """The head of the ranking that fits.
+def _contacted() -> pl.Expr:
+    return ~(pl.col("is_universal") | pl.col("is_control"))
 
-    Whether a person still fits is asked as though they were contacted, so being selected does not depend on
-    the own draw, and the probabilities of the arms stay what they are said to be.
-    """
-    ranked = candidates.sort(-_EIP, uniform("person_id", f"{salt}|rank"), "customer_id")
-    contacted = (~(pl.col("is_universal") | pl.col("is_control"))).cast(pl.Int64)
-    cost = contacted * pl.col("fine_cost")
-    fits = pl.col("fine_cost").is_not_null()
-    if limits.capacity is not None:
-        fits = fits & (contacted.cum_sum() - contacted + 1 <= limits.capacity)
-    if limits.budget is not None:
-        fits = fits & (cost.cum_sum() - cost + pl.col("fine_cost") <= limits.budget)
-    return ranked.filter(fits.cast(pl.UInt8).cum_min() == 1)
+
+def _figures(found: Allocation, currency: str) -> dict[str, Any]:
+    """In units of the reporting currency; a price of 0 means that there was enough."""
+    unit, digits = units(currency), exponent(currency)
+    places = zip(found.groups, found.prices.places, strict=True)
+    return {
+        "expected_profit": round(found.profit / unit, digits),
+        "bound": round(found.bound / unit, digits),
+        "gap": round(found.gap, 6),
+        "prices": {
+            "money": round(found.prices.money * FINE, 6),
+            **{group.name: round(float(price) / unit, digits) for group, price in places},
+        },
+    }
+
+
+def _with_plenty(people: pl.DataFrame, offers: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """People with the best offer that is not scarce: what is scarce is not spent on learning."""
+    scarce = [offer.id for offer in rules.offers if offer.stock is not None]
+    if not scarce:
+        return people
+    plenty = offers.filter(~pl.col("offer_id").is_in(scarce))
+    ranked = pl.concat([best(some, rules.list.salt) for some in by_merit(plenty)])
+    first = ranked.unique("customer_id", keep="first", maintain_order=True)
+    return people.drop(_OFFER).join(first, on="customer_id", validate="1:1")
 
 
 def _assign(selected: pl.DataFrame, options: ListOptions) -> pl.DataFrame:
     universal, control = pl.col("is_universal"), pl.col("is_control")
     return selected.select(
         "customer_id",
+        *_OFFER,
         arm=pl.when(universal)
         .then(pl.lit(str(Arm.UNIVERSAL)))
         .when(control)
@@ -171,24 +206,53 @@ def _explore(
 
     Neither people of the universal holdout nor those whom this list would hold out as controls are drawn:
     then a bigger budget turns nobody who is contacted into a control. The inclusion probability counts that
-    in.
+    in. Of a channel with less room than people drawn for it, the first of them stay.
     """
     pool = below.filter(
         pl.col("reason").is_null(),
         pl.col("cut").is_null() | (pl.col("cut") != Reason.HARMFUL),
         _WORTH > 0,
         ~pl.col("harmful"),
-        ~pl.col("is_universal"),
-        ~pl.col("is_control"),
+        _contacted(),
     )
     size = _sample_size(pool, limits, contacted * options.explore_share / (1 - options.explore_share))
     drawn = pool.sort(exploration_draw(options.salt, list_id), "customer_id").head(size)
-    return drawn.select(
+    room = pl.col("channel").replace_strict(limits.channels, default=None, return_dtype=pl.Int64)
+    kept = drawn.filter(room.is_null() | (pl.int_range(pl.len()).over("channel") < room))
+    chance = pl.col("channel").replace_strict(
+        _chances(pool, size, limits.channels), return_dtype=pl.Float64, default=None
+    )
+    return kept.select(
         "customer_id",
+        *_OFFER,
         arm=pl.lit(str(Arm.EXPLORE)),
         selection=pl.lit(str(Selection.EXPLORE)),
-        assignment_probability=pl.lit((1 - options.control_share) * size / max(pool.height, 1)),
+        assignment_probability=(1 - options.control_share) * chance,
     )
+
+
+def _chances(pool: pl.DataFrame, size: int, room: Mapping[str, int]) -> dict[str, float]:
+    """Chance of a person of the pool to be in the sample, by channel.
+
+    Of the `size` drawn from the pool a hypergeometric number M is of the channel; min(M, room) of them stay.
+    """
+    people: dict[str, int] = dict(pool["channel"].value_counts().iter_rows())
+    chances = {}
+    for channel, count in people.items():
+        places = room.get(channel, size)
+        if places >= min(size, count):
+            chances[channel] = size / pool.height
+        else:
+            chances[channel] = _expected_kept(pool.height, count, size, places) / count
+    return chances
+
+
+def _expected_kept(pool: int, of_channel: int, drawn: int, room: int) -> float:
+    """E[min(M, room)] = sum of P(M > m) for m below `room`."""
+    import numpy as np
+    from scipy.stats import hypergeom
+
+    return float(hypergeom.sf(np.arange(room), pool, of_channel, drawn).sum())
 
 
 def _sample_size(pool: pl.DataFrame, limits: Limits, wanted: float) -> int:
@@ -196,7 +260,7 @@ def _sample_size(pool: pl.DataFrame, limits: Limits, wanted: float) -> int:
     sizes = [round(wanted), pool.height]
     if limits.capacity is not None:
         sizes.append(limits.capacity)
-    dearest = pool["fine_cost"].max()
+    dearest = pool.select(fine_cost().max()).item()
     if limits.budget is not None and isinstance(dearest, int) and dearest > 0:
         sizes.append(limits.budget // dearest)
     return min(sizes)

@@ -51,19 +51,24 @@ def with_tier(people: pl.DataFrame, above: Sequence[float] | None = None) -> pl.
         above: the `limits` of all customers; default of these.
     """
     edges = limits(people.select(worth()).to_series()) if above is None else above
-    value = pl.sum_horizontal((worth() > 0) & (worth() > edge) for edge in edges)
-    points = value.cast(pl.Int8) + _habit(people)
-    tier = (
+    return people.with_columns(value_tier=tier(worth(), habit(people), edges))
+
+
+def tier(worth: pl.Expr, habit: pl.Expr, above: Sequence[float]) -> pl.Expr:
+    """The tier that worth, minor units, and points for `habit` make; `above` are the `limits` of everyone."""
+    value = pl.sum_horizontal((worth > 0) & (worth > edge) for edge in above)
+    points = value.cast(pl.Int8) + habit
+    return (
         pl.when(points >= 3)
         .then(pl.lit(str(Tier.GOLD)))
         .when(points == 2)
         .then(pl.lit(str(Tier.SILVER)))
         .otherwise(pl.lit(str(Tier.BRONZE)))
     )
-    return people.with_columns(value_tier=tier)
 
 
-def _habit(people: pl.DataFrame) -> pl.Expr:
+def habit(people: pl.DataFrame) -> pl.Expr:
+    """Points for how a customer buys, 0 to 2."""
     enough = (_REGULAR_DAYS, _BROAD_CATEGORIES, _BROAD_PRODUCTS)
     regular, categories, products = (_at_least(people, *one) for one in zip(HABITS, enough, strict=True))
     return regular.cast(pl.Int8) + (categories | products).cast(pl.Int8)

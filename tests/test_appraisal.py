@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 from decision_world import NIGHT, appraised, decided, halves, people, rules
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -50,6 +50,7 @@ def frames(decision: Decision) -> list[pl.DataFrame]:
 
 
 @given(PEOPLE, st.integers(1, 4))
+@settings(deadline=None)
 def test_parts_of_the_customers_are_appraised_as_all_of_them(rows: list[dict[str, Any]], parts: int):
     scored, _, rule = shop(rows)
     split = [scored.gather_every(parts, place) for place in range(min(parts, scored.height))]
@@ -61,6 +62,7 @@ def test_parts_of_the_customers_are_appraised_as_all_of_them(rows: list[dict[str
 
 
 @given(PEOPLE)
+@settings(deadline=None)
 def test_offers_that_are_left_out_could_not_have_been_made(rows: list[dict[str, Any]]):
     scored, known, rule = shop(rows)
     some = appraised(scored, rule)

@@ -31,7 +31,14 @@ DESIGN_SCORES = (
     "expected_incremental_profit_low value_tier last_purchase_on days_since_last_purchase "
     "usual_gap_days overdue_ratio next_purchase_on model_version"
 )
-FILES = ["excluded.parquet", "holdout.parquet", "winback.csv", "winback.jsonl", "winback.parquet"]
+FILES = [
+    "excluded.parquet",
+    "holdout.parquet",
+    "path.parquet",
+    "winback.csv",
+    "winback.jsonl",
+    "winback.parquet",
+]
 
 
 def manifest(decision: Decision, **changes: object) -> Manifest:

@@ -1,5 +1,6 @@
 """Who is chosen, within budget and capacity; laws of the list."""
 
+import numpy as np
 import polars as pl
 import pytest
 from decision_world import DAY, appraised, copies, decided, listed, people, reasons, rules
@@ -168,16 +169,17 @@ def test_a_budget_holds_to_fractions_of_a_cent():
     assert decided(copies(5), rules(contact=tiny, budget=0.0001)).counts["listed"] == 2
 
 
-def test_the_ranking_is_cut_at_the_first_who_does_not_fit():
+def test_the_path_is_cut_at_the_first_who_does_not_fit():
     """Filling up with cheaper people further down would drop them again at a bigger budget."""
     frame = people(
         {"customer_id": "first", "order_value_mean": 0.0},
         {"customer_id": "dear", "value_if_returned": 3990.0, "order_value_mean": 900.0},
-        {"customer_id": "cheap", "value_if_returned": 3000.0, "order_value_mean": 0.0},
+        {"customer_id": "cheap", "value_if_returned": 800.0, "order_value_mean": 0.0},
     )
     offers = (OfferOptions(id="tenth", cost_rate=0.05, effect=AssumedEffect(mu=0.5, sd=0.05)),)
     assert listed(decided(frame, rules(offers=offers))) == ["first", "dear", "cheap"]
-    assert listed(decided(frame, rules(offers=offers, budget=0.12))) == ["first"]
+    assert listed(decided(frame, rules(offers=offers, budget=0.16))) == ["first"]
+    assert listed(decided(frame, rules(offers=offers, budget=0.24))) == ["first", "dear"]
 
 
 def test_exploration_keeps_to_its_part_of_the_budget_whoever_is_drawn():
@@ -204,3 +206,83 @@ def test_exploration_does_not_reach_people_who_cost_money_when_they_return():
 def test_everybody_has_scores_with_an_offer():
     both = appraised(copies(5, value_if_returned=-100.0), rules())
     assert both.people.select(pl.col("offer_id", "value_tier", "stratum").null_count()).row(0) == (0, 0, 0)
+
+
+STOCKED = (
+    OfferOptions(id="gift", cost=1.0, stock=6, effect=AssumedEffect(mu=0.6, sd=0.1)),
+    OfferOptions(id="note"),
+    OfferOptions(id="text", channel="sms", effect=AssumedEffect(mu=0.4, sd=0.1)),
+)
+
+
+@given(
+    crowd=crowds,
+    stock=st.integers(0, 20),
+    room=st.dictionaries(st.sampled_from(["email", "sms"]), st.integers(0, 20)),
+    budget=st.none() | st.floats(0, 20),
+    share=shares,
+)
+@settings(max_examples=30, deadline=None)
+def test_neither_stock_nor_the_capacity_of_a_channel_is_ever_exceeded(crowd, stock, room, budget, share):
+    gift = STOCKED[0].model_copy(update={"stock": stock})
+    rule = rules(
+        offers=(gift, *STOCKED[1:]),
+        channel_capacity=room,
+        budget=budget,
+        control_share=share,
+        universal_share=share / 2,
+        explore_share=share,
+    )
+    decision = decided(crowd, rule)
+    used = decision.winback
+    assert used.filter(pl.col("offer_id") == "gift").height <= stock
+    for channel, most in room.items():
+        assert used.filter(pl.col("channel") == channel).height <= most
+    assert budget is None or decision.totals["expected_cost"] <= budget + 0.005
+    assert 0 <= decision.allocation["gap"] <= 1
+
+
+def test_what_is_scarce_is_not_spent_on_learning():
+    decision = decided(copies(200), rules(offers=STOCKED, capacity=50, explore_share=0.4))
+    offers = decision.winback.group_by("selection", "offer_id").len().sort("selection", "offer_id")
+    assert offers.rows() == [("explore", "text", 20), ("profit", "gift", 6), ("profit", "text", 24)]
+
+
+def test_everyone_has_the_costs_of_the_offer_they_are_made():
+    offers = (
+        OfferOptions(id="box", cost=12.0, effect=AssumedEffect(mu=1.2, sd=0.1)),
+        OfferOptions(id="note", effect=AssumedEffect(mu=0.3, sd=0.1)),
+    )
+    decision = decided(copies(40), rules(offers=offers, budget=10.0, control_share=0.3))
+    costs = pl.concat(
+        [frame.select("offer_id", "offer_cost") for frame in (decision.winback, decision.holdout)]
+    )
+    assert set(costs.rows()) == {("box", 12.0), ("note", 0.0)}
+
+
+def test_of_a_channel_without_room_fewer_are_explored_and_their_chance_says_so():
+    from models.selection import _expected_kept
+
+    offers = (OfferOptions(id="note"), OfferOptions(id="text", channel="sms", stages=("at_risk",)))
+    frame = pl.concat(
+        [
+            copies(60),
+            copies(30, stage="at_risk").with_columns(customer_id="x" + pl.col("customer_id")),
+        ]
+    )
+    rule = rules(offers=offers[:1], capacity=40, explore_share=0.5)
+    assert decided(frame, rule).counts["by_arm"]["explore"] == 20
+    both = rules(offers=(*offers,), capacity=40, channel_capacity={"sms": 8}, explore_share=0.5)
+    explored = decided(frame, both).winback.filter(pl.col("arm") == "explore")
+    assert explored.filter(pl.col("channel") == "sms").height <= 4
+    drawn = np.random.default_rng(7).hypergeometric(30, 60, 20, size=100_000)
+    assert _expected_kept(90, 30, 20, 4) == pytest.approx(drawn.clip(max=4).mean(), abs=0.01)
+
+
+def test_a_list_says_how_far_it_can_be_from_the_best_and_what_more_is_worth():
+    decision = decided(copies(100), rules(budget=2.0, capacity=90))
+    figures = decision.allocation
+    assert figures["expected_profit"] == pytest.approx(decision.totals["expected_profit"], abs=0.3)
+    assert figures["gap"] == pytest.approx(0, abs=1e-3)
+    assert figures["prices"]["money"] > 1
+    assert figures["prices"]["capacity"] == 0

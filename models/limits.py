@@ -1,0 +1,110 @@
+"""What may contacting take in all: money, people, units of an offer, messages of a channel?
+
+Costs are summed as whole numbers of fine units, thousandths of a minor unit, since a contact may cost a
+fraction of a cent.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from features.money import units
+from models.options import ListOptions, OfferOptions
+
+FINE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Offers that share one limit on the people they are made to.
+
+    Attributes:
+        name: what the limit is called: `capacity`, `channel email`, `offer gift`.
+        limit: most people.
+        offers: for each offer, whether it counts.
+    """
+
+    name: str
+    limit: int
+    offers: NDArray[np.bool_]
+
+    @property
+    def kind(self) -> str:
+        """`offer`, `channel` or `capacity`: groups of one kind share no offer."""
+        return self.name.partition(" ")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Fine units of money and people contacted; None, or not named, is without limit.
+
+    Attributes:
+        budget: most expected cost.
+        capacity: most people.
+        channels: channel: most people contacted on it.
+        stock: offer: most people it is made to.
+    """
+
+    budget: int | None
+    capacity: int | None
+    channels: Mapping[str, int] = field(default_factory=dict)
+    stock: Mapping[str, int] = field(default_factory=dict)
+
+    def split(self, share: float) -> tuple["Limits", "Limits"]:
+        """The part for profit and the part (a share, rounded down) for exploration; both only grow.
+
+        The whole stock is for profit: what is scarce is not spent on learning.
+        """
+        explore = Limits(
+            _part(self.budget, share),
+            _part(self.capacity, share),
+            {name: int(limit * share) for name, limit in self.channels.items()},
+            dict.fromkeys(self.stock, 0),
+        )
+        rest = Limits(
+            _rest(self.budget, explore.budget),
+            _rest(self.capacity, explore.capacity),
+            {name: limit - explore.channels[name] for name, limit in self.channels.items()},
+            self.stock,
+        )
+        return rest, explore
+
+    def groups(self, offers: Sequence[OfferOptions]) -> list[Group]:
+        """The limits on people, the narrow ones first."""
+        found = [
+            Group(f"offer {name}", limit, np.array([offer.id == name for offer in offers]))
+            for name, limit in self.stock.items()
+        ]
+        found += [
+            Group(f"channel {name}", limit, np.array([offer.channel == name for offer in offers]))
+            for name, limit in self.channels.items()
+        ]
+        if self.capacity is not None:
+            found.append(Group("capacity", self.capacity, np.ones(len(offers), dtype=np.bool_)))
+        return found
+
+
+def limits(options: ListOptions, offers: Sequence[OfferOptions], currency: str) -> Limits:
+    """The configured limits."""
+    return Limits(
+        None if options.budget is None else round(options.budget * units(currency) * FINE),
+        options.capacity,
+        options.channel_capacity,
+        {offer.id: offer.stock for offer in offers if offer.stock is not None},
+    )
+
+
+def fine_cost(column: str = "expected_cost") -> pl.Expr:
+    """Minor units to fine units, rounded up, so that a budget is never overdrawn by rounding."""
+    return (pl.col(column) * FINE).round(3).ceil().cast(pl.Int64).alias("fine_cost")
+
+
+def _part(limit: int | None, share: float) -> int | None:
+    return None if limit is None else int(limit * share)
+
+
+def _rest(limit: int | None, part: int | None) -> int | None:
+    return None if limit is None or part is None else limit - part
