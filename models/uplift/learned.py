@@ -96,14 +96,11 @@ def _note(offer: str, pooled: Pooled, found: str, *, learned: bool) -> str:
     one = pooled.offers[offer]
     weight, sizes = f"{one.weight:.0%}", f"{one.contacted} contacted and {one.held} held out"
     if learned:
-        return (
-            f"Offer {offer}: evidence A, learned per person from {sizes}; {found}."
-        )
+        return f"Offer {offer}: evidence A, learned per person from {sizes}; {found}."
     if pooled.speaks_for(offer):
         effect = f"{one.mean:+.2f} (sd {one.mean_sd:.2f}) on the log-odds"
         return (
-            f"Offer {offer}: evidence B, {effect}, pooled from {sizes}, which weigh {weight} of it; "
-            f"{found}."
+            f"Offer {offer}: evidence B, {effect}, pooled from {sizes}, which weigh {weight} of it; {found}."
         )
     return (
         f"Offer {offer}: evidence C, assumed, not measured: {sizes} weigh {weight}, {LEAST_WEIGHT:.0%} is "

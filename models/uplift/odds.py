@@ -82,7 +82,7 @@ def stratified(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _mean(n1: Array, n0: Array, r: Array, odds: Array | float) -> Array:
-    """The root of (odds - 1) a^2 - ((odds - 1)(n1 + r) + n) a + odds n1 r = 0 in range, without cancellation."""
+    """The root of (odds - 1) a^2 - b a + odds n1 r = 0 that is possible, without cancellation."""
     more = odds - 1
     b = more * (n1 + r) + n1 + n0
     return np.asarray(
