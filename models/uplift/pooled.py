@@ -2,7 +2,7 @@
 
 Cells (an offer to a stage and tier) differ from what is assumed by `e ~ Normal(m, t^2)`, the offer's mean by
 `m ~ Normal(0, s^2 / 2)`, with s the doubt of the assumption. Half of the doubt is about the offer, half about
-its cells: t has a half-Normal prior of scale s / sqrt(2) (Gelman 2006), so that with no contacts what comes
+its cells: t has a half-t prior of mean square s^2 / 2 (Gelman 2006), so that with no contacts what comes
 out is what was assumed. t is integrated over its restricted likelihood times prior on a grid, as in the
 normal-normal model of random effects (Rover 2020, J. Stat. Softw. 93(6)): with few cells a plugged-in moment
 estimate is too often 0, and its intervals too short.
@@ -26,7 +26,10 @@ from models.uplift.odds import Strata, stratified
 # Own contacts speak for an offer once they weigh this much against the assumption; before, it stays C.
 LEAST_WEIGHT = 0.1
 _CELLS = tuple((str(stage), str(tier)) for stage in Stage for tier in Tier)
-_GRID = np.linspace(0, 4, 81)
+# Spreads of cells and their prior, a half-t with 4 degrees of freedom, where its mean square is 1.
+_GRID = np.linspace(0, 8, 161)
+_PRIOR = (1 + _GRID**2 / 4) ** -2.5
+_GRID, _PRIOR = _GRID / np.sqrt((_PRIOR * _GRID**2).sum() / _PRIOR.sum()), np.log(_PRIOR)
 _STEPS = 20
 _SURE = 1e-3
 
@@ -170,7 +173,7 @@ def _differences(strata: Strata, cell: Array, said: Shift) -> tuple[Array, Array
             break
         common += float(np.clip(step, -1, 1))
     information = np.bincount(index, curvature, len(said.mu)).astype(float)
-    steps = np.bincount(index, slope, len(said.mu))
+    steps = np.bincount(index, slope, len(said.mu)).astype(float)
     excess = common + np.divide(steps, information, out=np.zeros_like(steps), where=information > 0)
     return excess, information
 
@@ -195,7 +198,7 @@ def _shrunk(excess: Array, information: Array, doubt: float) -> _Shrunk:
     mean = (precision * excess).sum(axis=1) / total
     fit = np.log(np.where(seen, precision, 1.0)).sum(axis=1) - np.log(total)
     fit += mean**2 * total - (precision * excess**2).sum(axis=1)
-    density = np.exp(0.5 * (fit - _GRID**2) - (0.5 * (fit - _GRID**2)).max())
+    density = np.exp(0.5 * fit + _PRIOR - (0.5 * fit + _PRIOR).max())
     density /= density.sum()
     # Given the spread: a cell's own figure and the offer's mean, each as precise as it is.
     own = np.where(seen, spread / (variance + spread), 0.0)
