@@ -4,8 +4,10 @@ The change is automatic and per offer. A speaks where a model ranks people it ne
 weigh enough against the assumption, else C. Every row says which.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import polars as pl
 
@@ -15,6 +17,8 @@ from models.options import EffectOptions, OfferOptions, UpliftOptions
 from models.uplift.contacts import contract_of
 from models.uplift.model import UpliftModel, judge_uplift
 from models.uplift.pooled import LEAST_WEIGHT, Pooled, fit_pooled
+
+_JSON, _PART = "effects.json", "{}.{}.{}.ubj"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,35 @@ class Learned:
         if evidence is Evidence.POOLED:
             return self.pooled.shift(people["stage"], people["value_tier"], offer.id), evidence
         return assumed(people["stage"], offer, self.assumption), evidence
+
+    def files(self) -> dict[str, bytes]:
+        """File name: content; nothing in them can run code."""
+        content = {
+            "pooled": self.pooled.to_json(),
+            "assumption": self.assumption.model_dump(mode="json"),
+            "models": {offer: model.to_json() for offer, model in self.models.items()},
+            "notes": list(self.notes),
+        }
+        text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+        trees = {
+            _PART.format(offer, outcome, part): raw
+            for offer, model in self.models.items()
+            for (outcome, part), raw in model.trees().items()
+        }
+        return {_JSON: f"{text}\n".encode(), **trees}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """What `files` gave."""
+        content = json.loads(files[_JSON])
+        trees: dict[str, dict[tuple[str, str], bytes]] = {offer: {} for offer in content["models"]}
+        for name, raw in files.items():
+            if name != _JSON:
+                offer, outcome, part, _ = name.split(".")
+                trees[offer][outcome, part] = raw
+        models = {name: UpliftModel.from_json(one, trees[name]) for name, one in content["models"].items()}
+        assumption = EffectOptions.model_validate(content["assumption"])
+        return cls(Pooled.from_json(content["pooled"]), models, assumption, tuple(content["notes"]))
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -116,6 +116,25 @@ class UpliftModel:
         """Effect on net margin in the window and its standard error, minor units; None: not known."""
         return None if self.margin is None else self.margin.predict(matrix(features, self.contract))
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the trees as JSON values."""
+        outcomes = {one.outcome: one.to_json() for one in (self.conversion, self.margin) if one is not None}
+        return {"contract": self.contract.to_json(), "outcomes": outcomes}
+
+    def trees(self) -> dict[tuple[str, str], bytes]:
+        """(outcome, part): its model, UBJSON."""
+        both = [one for one in (self.conversion, self.margin) if one is not None]
+        return {(one.outcome, part): raw for one in both for part, raw in one.effects.trees.items()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], trees: Mapping[tuple[str, str], bytes]) -> Self:
+        """What `to_json` and `trees` gave."""
+        found = {}
+        for name, one in content["outcomes"].items():
+            own = {part: raw for (outcome, part), raw in trees.items() if outcome == name}
+            found[name] = Uplift.from_json(one, own)
+        return cls(FeatureContract.from_json(content["contract"]), found[CONVERSION], found.get(MARGIN))
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
