@@ -17,7 +17,18 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from tests.proof.chances import DORMANT, DROPOUT, WINDOW, Array, no_purchase, push_for, shifted
+from tests.proof.chances import (
+    DORMANT,
+    DROPOUT,
+    WINDOW,
+    Array,
+    ByState,
+    no_purchase,
+    orders,
+    orders_if_pushed,
+    push_for,
+    shifted,
+)
 from tests.proof.draws import Draws
 
 Flags = npt.NDArray[np.bool_]
@@ -228,6 +239,15 @@ class Shop:
         shift = shift + spread * self.people.unseen[whom]
         return p0, np.where(shift == 0, p0, shifted(p0, shift))
 
+    def gains(self, whom: Numbers) -> Array:
+        """What contacting some now adds by the last day, by the whole truth, minor units."""
+        rate, active, days = self.people.rate[whom], self._active[whom], LAST_DAY - self.day
+        _, p1 = self.chances(whom)
+        push = push_for(rate, active, p1)
+        pushed = orders_if_pushed(rate, ByState(push, push), days).of(active)
+        more = pushed - orders(rate, days)[days].of(active)
+        return MARGIN_RATE * self.people.amount[whom] * more - CONTACT_COST - OFFER_COST * p1
+
     def customers(self) -> Numbers:
         """Who has bought by now."""
         return np.flatnonzero(self.people.joined <= self.day)
@@ -235,10 +255,14 @@ class Shop:
     def orders(self, first: int = 0) -> Orders:
         """All orders from a day on."""
         kept = self._days[first:]
-        days = [np.full(len(who), first + place) for place, (who, _, _) in enumerate(kept)]
-        who, amount, redeems = zip(*kept, strict=True)
+        who, amount, redeems = ([day[place] for day in kept] for place in range(3))
+        days = np.repeat(np.arange(first, first + len(kept)), [len(day) for day in who])
+        none = np.empty(0, np.int64)
         return Orders(
-            np.concatenate(who), np.concatenate(days), np.concatenate(amount), np.concatenate(redeems)
+            np.concatenate([none, *who]),
+            days,
+            np.concatenate([none, *amount]),
+            np.concatenate([none.astype(bool), *redeems]),
         )
 
     def contacts(self) -> list[tuple[int, Numbers]]:
