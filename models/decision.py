@@ -4,7 +4,7 @@ From predictions to frames ready to be written; everything here is pure and give
 input.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -21,6 +21,9 @@ from models.persons import persons
 from models.profit import best
 from models.reasons import with_reasons
 from models.selection import FINE, fine_cost, one_per_person, select, with_potential
+
+# What is known of listed customers and what the model says of them: `models.reasons.facts` and `explained`.
+Explain = Callable[[pl.Series], pl.DataFrame]
 
 # What decides about a customer, and what is shown of those who are enrolled.
 _DECIDING = ("customer_id", "stage", "p0", "value_if_returned", "value_tier", "stratum")
@@ -63,7 +66,9 @@ class Decision:
     notes: tuple[str, ...]
 
 
-def decide(appraised: Appraised, known: Known, rules: Rules, night: Night) -> Decision:
+def decide(
+    appraised: Appraised, known: Known, rules: Rules, night: Night, explain: Explain | None = None
+) -> Decision:
     """Make the list of a day.
 
     Args:
@@ -71,6 +76,7 @@ def decide(appraised: Appraised, known: Known, rules: Rules, night: Night) -> De
         known: who may be contacted.
         rules: thresholds, limits, shares.
         night: which list this is.
+        explain: given the ids of the listed, what their reasons are made of; default, plain facts alone.
     """
     everyone = appraised.people.lazy().select(_DECIDING).sort("customer_id").collect()
     who = persons(everyone["customer_id"], known.customers, known.identities)
@@ -81,7 +87,7 @@ def decide(appraised: Appraised, known: Known, rules: Rules, night: Night) -> De
     unique = one_per_person(with_potential(judged, rules.list, rules.currency), rules.list.salt)
     chosen = select(unique, rules.list, rules.currency, night.day, night.list_id)
     enrolled = _with_details(chosen.filter(pl.col("arm").is_not_null()), appraised.people.lazy())
-    return _decision(chosen, enrolled, rules, known, night)
+    return _decision(chosen, enrolled, rules, known, night, explain)
 
 
 def _with_details(enrolled: pl.DataFrame, people: pl.LazyFrame) -> pl.DataFrame:
@@ -109,8 +115,13 @@ def _with_permitted_offer(
     )
 
 
-def _decision(
-    chosen: pl.DataFrame, enrolled: pl.DataFrame, rules: Rules, known: Known, night: Night
+def _decision(  # noqa: PLR0917 - what it is made of, in order
+    chosen: pl.DataFrame,
+    enrolled: pl.DataFrame,
+    rules: Rules,
+    known: Known,
+    night: Night,
+    explain: Explain | None,
 ) -> Decision:
     contacted = pl.col("arm").is_in([Arm.TREATMENT, Arm.EXPLORE])
     listed = _ranked(enrolled.filter(contacted), rules.list.salt)
@@ -123,7 +134,8 @@ def _decision(
         "contact_by": contact_by(night.day, rules.list.contact_within_days),
     }
     salt, currency = rules.list.salt, rules.currency
-    told = with_reasons(_enrolled(listed, night.list_id, salt), currency, rules.value_months)
+    contacts = _enrolled(_with_grounds(listed, explain), night.list_id, salt)
+    told = with_reasons(contacts, currency, rules.value_months, rules.list.language)
     winback = rows(told.with_columns(cause=pl.lit(None, pl.String)), WINBACK, currency, fixed)
     note = consent_note(known, rules.consent)
     return Decision(
@@ -136,6 +148,15 @@ def _decision(
         _totals(listed, currency),
         () if note is None else (note,),
     )
+
+
+def _with_grounds(listed: pl.DataFrame, explain: Explain | None) -> pl.DataFrame:
+    """The listed with what their reasons are made of."""
+    if explain is None:
+        return listed
+    grounds = explain(listed["customer_id"])
+    more = grounds.select("customer_id", *[name for name in grounds.columns if name not in listed.columns])
+    return listed.join(more, on="customer_id", how="left", validate="1:1", maintain_order="left")
 
 
 def _ranked(contacted: pl.DataFrame, salt: str) -> pl.DataFrame:

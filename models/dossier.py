@@ -15,6 +15,7 @@ from models.card import Subject, card_of, html, markdown
 from models.matrix import FeatureContract
 from models.metrics import Response, expected_gain
 from models.plots import calibration_png, gain_png, profit_png, stability_png, strata_png
+from models.reasons.summary import shap_files
 from models.scoring import YEAR_MARGIN
 from models.search import Trial
 from models.stability import agreement, stability
@@ -95,6 +96,7 @@ def findings_of(
         response,
         subject,
         trained.stability,
+        shap_files(trained.bundle.returning, contract, trained.judged),
     )
 
 

@@ -12,10 +12,10 @@ import polars as pl
 
 from features.contracts import did_you_mean
 from features.errors import DataRefused
-from features.labels import margin_month
+from features.labels import DAYS_TO_RETURN, margin_month
 from features.table import FACTS, KEYS
 
-LABELS = ("returned", "in_gap", "contacted", "weight", "window_margin")
+LABELS = ("returned", "in_gap", "contacted", "weight", "window_margin", DAYS_TO_RETURN)
 _MONTHS = margin_month(0).rstrip("0")
 _MOST_CATEGORIES = 64
 _SEASON_DAYS = 548

@@ -166,7 +166,20 @@ class ListOptions(Options):
         "by_command: only after "
         "winback acknowledge",
     )
+    language: str = Field(
+        default="en", description="language of reason_1 to reason_3: a file of configs/reasons"
+    )
     salt: str = Field(default="winback", min_length=1, description="salt of the draws; keep it for good")
+
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, name: str) -> str:
+        from models.reasons.language import languages
+
+        if name not in languages():
+            known = ", ".join(languages())
+            raise ValueError(f"there are no sentences in the language {name!r}; write one of {known}")
+        return name
 
     @model_validator(mode="after")
     def _shares_leave_room(self) -> "ListOptions":

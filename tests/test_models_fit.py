@@ -1,6 +1,7 @@
 """Fits are honest about probabilities and money, and the same data gives the same bytes."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from models.options import TrainOptions, ValueOptions, XgbOptions
 from models.splits import customer_fold
 from models.standing import STANDINGS
 from models.training import Trained, train
-from models.value import discounted, supported_months
+from models.value import discounts, supported_months
 
 XGB = XgbOptions(rounds=15, early_stopping=5, learning_rate=0.3)
 RECIPE = Recipe(XGB, TrainOptions(folds=3), ValueOptions(), seed=7)
@@ -65,6 +66,11 @@ def test_the_newest_days_are_judged_each_by_a_fit_of_its_own(trained: Trained):
     }
 
 
+def test_a_list_of_known_length_is_judged_at_its_length():
+    found = train(training_frame(people=300), AS_OF, replace(RECIPE, capacity=30)).metrics
+    assert found["test.lift_at_list"] == found["test.lift_at_10pct"]
+
+
 def test_labels_after_a_test_days_purge_line_do_not_change_its_figures(trained: Trained):
     frame = training_frame()
     line, newest = date(2024, 3, 2), date(2024, 5, 1)
@@ -101,9 +107,12 @@ def test_scores_are_whole_rows_of_finite_numbers(trained: Trained):
         "churn_probability",
         "p0_se",
         "expected_margin",
+        "margin_low",
+        "margin_high",
         "value_if_returned",
         "value_if_not_returned",
         "value_se",
+        "days_to_return",
     ]
     assert scored["customer_id"].equals(features["customer_id"])
     assert all(scored[name].is_finite().all() for name in scored.columns[2:])
@@ -328,7 +337,8 @@ def test_months_are_supported_when_some_day_has_seen_them_end():
 
 
 def test_later_months_are_discounted():
-    assert discounted(MONTHS.head(1), 2, 0.1).tolist() == [100 / 1.1 ** (1 / 12) + 100 / 1.1 ** (2 / 12)]
+    found = discounts(ValueOptions(discount_rate=0.1), 2)
+    assert found.tolist() == [1.1 ** (-1 / 12), 1.1 ** (-2 / 12)]
 
 
 def test_what_lies_beyond_the_history_is_said(trained: Trained):
