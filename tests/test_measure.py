@@ -230,3 +230,6 @@ def test_groups_and_a_second_lifetime_are_measured_when_their_time_has_come(tmp_
         f"In the first 90 days it is {lifetimes['difference'][1]:.2f} EUR of margin per person"
         in " ".join(told["sentences"])
     )
+    run(settings, after(DAY, 200))
+    later = pl.read_parquet(inputs.workspace(settings).measurements(after(DAY, 200)) / SECOND_LIFETIME)
+    assert later["days"].unique().sort().to_list() == [30, 90]  # no order of after the 91st day has arrived
