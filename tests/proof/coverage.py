@@ -59,6 +59,11 @@ class Claim:
     goal: float
     holds: bool
 
+    @property
+    def must(self) -> bool:
+        """Whether the proof fails without it."""
+        return self.name.startswith("must: ")
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
