@@ -21,9 +21,9 @@ def contacts(people: int, effect: Effect, *, seed: int = 1, contacted: float = 0
         "noise": rng.normal(size=people),
     }
     p0 = 1 / (1 + np.exp(2.2 + traits["recency"] / 100 - traits["orders"] / 5))
-    change = effect({**traits, "p0": p0})
+    change = np.clip(p0 + effect({**traits, "p0": p0}), 0, 1) - p0
     treated = rng.random(people) < contacted
-    returned = rng.random(people) < np.clip(p0 + treated * change, 0, 1)
+    returned = rng.random(people) < p0 + treated * change
     spent = np.rint(returned * rng.lognormal(8, 0.7, people)).astype(np.int64)
     return pl.DataFrame(
         {
@@ -47,11 +47,7 @@ def nothing(traits: dict[str, np.ndarray]) -> np.ndarray:
     return np.zeros(len(traits["p0"]))
 
 
-def by_taste(traits: dict[str, np.ndarray]) -> np.ndarray:
-    """A trait rules it: two points on the mean, a tenth of people harmed."""
-    return 0.02 + 0.0156 * traits["taste"]
-
-
-def falling(traits: dict[str, np.ndarray]) -> np.ndarray:
-    """The likelier somebody is to stay away, the less a contact changes."""
-    return 0.3 * traits["p0"]
+def strong(traits: dict[str, np.ndarray]) -> np.ndarray:
+    """Nobody answers as much as people of much taste; a tenth, of no taste, is harmed."""
+    taste = traits["taste"]
+    return np.where(taste < -1.2816, -0.08, np.where(taste > 0, 0.15, 0.03))

@@ -3,7 +3,7 @@
 Best first, let N be the people of a trial, and among the top share f of them let n1, n0 be those contacted
 and not, y1, y0 the sums of their outcomes, each person counted by 1 / probability of the own arm:
 
-    Qini curve    Q(f) = e * (y1 - y0 * n1 / n0) / N        e the mean probability of contact (Radcliffe 2007)
+    Qini curve    Q(f) = e * (y1 - y0 * n1 / n0) / N        e the mean probability    (Radcliffe 2007)
     uplift curve  U(f) = f * (y1 / n1 - y0 / n0)            (Gutierrez and Gerardy 2017)
 
 With one probability for all, Q is the textbook's. `qini` and `auuc` are the areas between the curve and the
