@@ -12,6 +12,7 @@ from tests.proof import report
 from tests.proof.evidence import pooled
 from tests.proof.figures import closed_loop, mean_interval, ratio_interval
 from tests.proof.loop import Course, exploration_budget, run_seed
+from tests.proof.parts import named
 from tests.proof.pipeline import light, model_of, outcomes
 from tests.proof.policies import NOBODY, ORACLE, RANDOM, RIVALS, WINBACK, Random, Rest, within
 from tests.proof.tables import CONTACTS, as_of, history, list_day, names, numbers
@@ -201,6 +202,11 @@ def test_the_figures_become_json_and_the_courses_a_picture(tmp_path) -> None:
     assert report.regret_png(some).startswith(b"\x89PNG")
     report.write_courses(tmp_path / "courses.parquet", some)
     assert pl.read_parquet(tmp_path / "courses.parquet").height == len(some)
+
+
+def test_figures_of_other_studies_say_whose_they_are() -> None:
+    assert named("measure", "must: x") == "must: measure: x"
+    assert named("Hillstrom", "x") == "Hillstrom: x"
 
 
 def test_unknown_parts_are_refused(capsys) -> None:

@@ -27,7 +27,8 @@ class Figure:
         value: found.
         low: of its 90 % interval; None where there is none.
         high: likewise.
-        goal: what it is held against; None for a figure that is only told.
+        goal: what it is held against, in words where one number does not say it; None for a figure that is
+            only told.
         holds: whether it is as it should be.
     """
 
@@ -35,7 +36,7 @@ class Figure:
     value: float
     low: float | None
     high: float | None
-    goal: float | None
+    goal: float | str | None
     holds: bool
 
     @property

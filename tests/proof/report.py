@@ -56,7 +56,7 @@ def show(figures: Sequence[Figure]) -> None:
     for one in figures:
         bounds = "" if one.low is None or one.high is None else f"{_number(one.low)} to {_number(one.high)}"
         judged = "" if one.goal is None else "yes" if one.holds else "[bold]NO[/]"
-        goal = "" if one.goal is None else _number(one.goal)
+        goal = one.goal if isinstance(one.goal, str) else "" if one.goal is None else _number(one.goal)
         table.add_row(one.name, _number(one.value), bounds, goal, judged)
     Console(width=None if Console().is_terminal else 160).print(table)
 
