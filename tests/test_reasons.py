@@ -415,10 +415,10 @@ def test_a_catalogue_that_does_not_say_the_same_as_the_english_one_is_refused(tm
     (tmp_path / "en.yaml").write_text(text)
     (tmp_path / "zz.yaml").write_text(less.replace("{ever:percent} over all", "{always:percent} over all"))
     monkeypatch.setattr("models.reasons.language.CATALOGUES", tmp_path)
-    with pytest.raises(ConfigError, match=r"zz.yaml does not say .* en.yaml: discounts_rise, last_bought\."):
+    with pytest.raises(ConfigError, match=r"not say the same as en\.yaml: discounts_rise, last_bought\."):
         language("zz")
     (tmp_path / "yy.yaml").write_bytes(text.encode("utf-16"))
-    with pytest.raises(ConfigError, match="yy.yaml is no readable catalogue"):
+    with pytest.raises(ConfigError, match=r"yy\.yaml is no readable catalogue"):
         language("yy")
 
 
