@@ -47,8 +47,15 @@ def question(settings: Settings) -> str:
 
 def recipe(settings: Settings) -> Recipe:
     """All settings of a training."""
-    response = assumed_response(settings)
-    return Recipe(settings.xgb, settings.train, settings.value, settings.seed, response, settings.search)
+    return Recipe(
+        xgb=settings.xgb,
+        train=settings.train,
+        value=settings.value,
+        seed=settings.seed,
+        response=assumed_response(settings),
+        search=settings.search,
+        capacity=settings.list.capacity,
+    )
 
 
 def assumed_response(settings: Settings) -> Response:

@@ -19,7 +19,17 @@ from models.window import WindowMargin, fit_window
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All settings of a training."""
+    """All settings of a training.
+
+    Attributes:
+        xgb: of the trees.
+        train: days, folds, tests.
+        value: months and discount.
+        seed: of all draws.
+        response: assumed when rankings are judged by profit.
+        search: of the trees' parameters.
+        capacity: most people on a list, for figures at that size; None has no such size.
+    """
 
     xgb: XgbOptions
     train: TrainOptions
@@ -27,6 +37,7 @@ class Recipe:
     seed: int
     response: Response = field(default_factory=Response)
     search: SearchOptions = field(default_factory=SearchOptions)
+    capacity: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

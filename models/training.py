@@ -122,11 +122,9 @@ def train(
         split, judged, notes = "test", tested.rows, fitted.notes
     if recipe.search.trials and not searched.trials:
         notes = (_NO_SEARCH, *notes)
-    metrics = evaluate(judged, recipe.response, split=split, seed=recipe.seed) | coverage(judged, split)
+    metrics = _figures(judged, recipe, split) | coverage(judged, split)
     apart = judged.partition_by("as_of", as_dict=True, maintain_order=True)
-    snapshots = {
-        day: evaluate(some, recipe.response, split=split, seed=recipe.seed) for (day,), some in apart.items()
-    }
+    snapshots = {day: _figures(some, recipe, split) for (day,), some in apart.items()}
     bundle = fitted.bundle.with_drift(_drift(snapshots, split), notes)
     return Trained(
         bundle,
@@ -161,6 +159,13 @@ def _cross_validated(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, fitted: Fi
     scored = rows.with_columns(p0=p0, churn_probability=1 - p0)
     newest = scored.filter(pl.col("as_of") == pl.col("as_of").max())
     return baselines.fitted(rows.clear(), newest, as_of.horizon_days, recipe.seed)
+
+
+def _figures(judged: pl.DataFrame, recipe: Recipe, split: str) -> dict[str, float]:
+    """All measures of judged rows; those at list size count the list against the customers of a day."""
+    customers = len(judged) / judged["as_of"].n_unique()
+    share = None if recipe.capacity is None else min(recipe.capacity / customers, 1.0)
+    return evaluate(judged, recipe.response, split=split, seed=recipe.seed, list_share=share)
 
 
 def _drift(snapshots: Mapping[date, Mapping[str, float]], split: str) -> float:

@@ -1,6 +1,7 @@
 """Fits are honest about probabilities and money, and the same data gives the same bytes."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -63,6 +64,11 @@ def test_the_newest_days_are_judged_each_by_a_fit_of_its_own(trained: Trained):
     assert {"test.lapsed.auroc", "test.active.ece", "test.profit_at_10pct", "test.value_at_10pct"} <= {
         *trained.metrics
     }
+
+
+def test_a_list_of_known_length_is_judged_at_its_length():
+    found = train(training_frame(people=300), AS_OF, replace(RECIPE, capacity=30)).metrics
+    assert found["test.lift_at_list"] == found["test.lift_at_10pct"]
 
 
 def test_labels_after_a_test_days_purge_line_do_not_change_its_figures(trained: Trained):
