@@ -71,21 +71,16 @@ def _stored(rows: pl.DataFrame, days: Sequence[date], champion: Bundle) -> pl.Da
     """What the stored model says of the days that it cannot have learned from."""
     knew = date.fromisoformat(champion.about["as_of"])
     asked = pl.col("as_of").is_in([day for day in days if day >= knew])
-    return _said(predict(champion, _known_to(champion, rows.filter(asked))))
+    return _said(predict(champion, rows.filter(asked)))
 
 
 def _refitted(
     rows: pl.DataFrame, as_of: AsOf, days: Sequence[date], recipe: Recipe, champion: Bundle
 ) -> pl.DataFrame:
     """What the champion's recipe says of the test days, fitted on what was known by each."""
-    theirs = _known_to(champion, rows)
-    return _said(judge_recipe(theirs, as_of, _recipe_of(champion.about, recipe), days).rows)
-
-
-def _known_to(champion: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows without features that are newer than the champion."""
     known = (*champion.contract.names, *champion.contract.ignored)
-    return rows.select(name for name in rows.columns if not is_feature(name) or name in known)
+    theirs = rows.select(name for name in rows.columns if not is_feature(name) or name in known)
+    return _said(judge_recipe(theirs, as_of, _recipe_of(champion.about, recipe), days).rows)
 
 
 def _recipe_of(about: Mapping[str, Any], ours: Recipe) -> Recipe:

@@ -17,6 +17,9 @@ from models.fitting import Recipe, fit_expected, fit_p0
 from models.lesson import are_too_few, past_rows
 from models.matrix import FeatureContract, to_matrix
 
+# What the trees of each test day's fit used.
+STABILITY = {"feature": pl.String, "snapshot": pl.Date, "gain_share": pl.Float64}
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -71,6 +74,6 @@ def _judged(rows: pl.DataFrame, as_of: AsOf, day: date, recipe: Recipe) -> Judge
     gains = importance(churn.model.churn)
     stability = pl.DataFrame(
         {"feature": list(gains), "snapshot": [day] * len(gains), "gain_share": list(gains.values())},
-        schema={"feature": pl.String, "snapshot": pl.Date, "gain_share": pl.Float64},
+        schema=STABILITY,
     )
     return Judged(found, stability)

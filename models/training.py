@@ -27,7 +27,7 @@ from models.lesson import learnable, refuse_too_few
 from models.margin_interval import coverage
 from models.metrics import deciles
 from models.promotion import Comparison
-from models.rolling import judge_recipe, test_days
+from models.rolling import STABILITY, judge_recipe, test_days
 from models.search import Searched, Trial, search
 from models.splits import customer_fold
 
@@ -135,7 +135,7 @@ def train(
         _deciles(judged),
         fitted.churn.curves,
         _importance(bundle.returning.churn),
-        tested.stability if tested else _importance(bundle.returning.churn).clear(),
+        tested.stability if tested else pl.DataFrame(schema=STABILITY),
         searched.trials,
         comparison,
         notes,

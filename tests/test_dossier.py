@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from tracking_world import DOCS, MARK, files, trained
+from tracking_world import DOCS, MARK, RECIPE, files, rows, trained
+from training_world import AS_OF
 
 from models import dossier
 from models.card import Card, Section, Subject, Table, card_of, html, markdown
 from models.evaluate import Response
 from models.figures import calibration, figures, grouped, segments
 from models.search import Trial
+from models.training import train
 
 ABOUT = {
     "as_of": "2024-06-30",
@@ -81,6 +83,16 @@ def test_a_training_leaves_these_files():
     assert all(content.startswith(b"\x89PNG") for content in pictures)
     assert json.loads(files()["data/feature_contract.json"]) == trained().bundle.contract.to_json()
     assert pl.read_csv(files()["report/importance.csv"]).equals(trained().importance)
+
+
+def test_a_training_without_a_test_in_time_leaves_its_files_too():
+    newest = rows().filter(pl.col("as_of") == pl.col("as_of").max())
+    short = train(newest, AS_OF, RECIPE)
+    found = dossier.findings_of(short, Response(), lake_version="x", currency="GBP", docs=None)
+    made = dossier.files_of(found)
+    assert "cross-validation over customers" in made["report/model_card.md"].decode()
+    missing = {name for name in files().keys() - made.keys() if "shap_dependence" not in name}
+    assert missing == {"report/importance_stability.csv", "report/importance_stability.png"}
 
 
 def test_the_same_training_leaves_the_same_bytes():

@@ -151,9 +151,13 @@ def test_a_model_of_another_format_is_refused(trained: Trained, tmp_path: Path):
 def test_too_few_returns_are_refused_with_what_to_do():
     frame = training_frame(people=40).with_columns(returned=pl.col("customer_id") < "c00012")
     with pytest.raises(
-        DataRefused, match=r"Only 12 customers came back .* needs 50 .*: lengthen the history"
+        DataRefused, match=r"Only 12 customers came back .* needs 50 .*: lengthen churn\.horizon_days"
     ):
         train(frame, AS_OF, RECIPE)
+    with pytest.raises(
+        DataRefused, match=r"Only 12 customers stayed away .* needs 50 .*: shorten churn\.horizon_days"
+    ):
+        train(training_frame().with_columns(returned=pl.col("customer_id") >= "c00012"), AS_OF, RECIPE)
 
 
 def test_nobody_to_learn_from_is_refused():

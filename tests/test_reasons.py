@@ -409,6 +409,19 @@ def test_a_catalogue_with_an_unknown_form_is_refused(tmp_path, monkeypatch):
         language("zz")
 
 
+def test_a_catalogue_that_does_not_say_the_same_as_the_english_one_is_refused(tmp_path, monkeypatch):
+    text = (CATALOGUES / "en.yaml").read_text()
+    less = "".join(line for line in text.splitlines(keepends=True) if "  last_bought:" not in line)
+    (tmp_path / "en.yaml").write_text(text)
+    (tmp_path / "zz.yaml").write_text(less.replace("{ever:percent} over all", "{always:percent} over all"))
+    monkeypatch.setattr("models.reasons.language.CATALOGUES", tmp_path)
+    with pytest.raises(ConfigError, match=r"not say the same as en\.yaml: discounts_rise, last_bought\."):
+        language("zz")
+    (tmp_path / "yy.yaml").write_bytes(text.encode("utf-16"))
+    with pytest.raises(ConfigError, match=r"yy\.yaml is no readable catalogue"):
+        language("yy")
+
+
 def test_the_listed_are_told_what_the_model_says():
     def explain(listed: pl.Series) -> pl.DataFrame:
         asked.extend(listed)

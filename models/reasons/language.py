@@ -13,6 +13,8 @@ from features.errors import ConfigError
 from features.money import exponent, units
 
 CATALOGUES = Path(__file__).resolve().parents[2] / "configs" / "reasons"
+# The language that all others say the same as.
+_MODEL = "en"
 # Forms that are made of numbers, not of words; without a form, a place takes text.
 _NUMBERS = ("number", "tenths", "percent", "money", "month")
 
@@ -122,9 +124,23 @@ def language(name: str) -> Language:
             f"list.language to one of them, or add {path.name} to {CATALOGUES}."
         )
     try:
-        return Language.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, ValidationError) as error:
+        found = Language.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, UnicodeDecodeError, ValidationError) as error:
         raise ConfigError(f"{path} is no readable catalogue of sentences: {error}") from None
+    other = [] if name == _MODEL else _unlike(language(_MODEL), found)
+    if other:
+        raise ConfigError(
+            f"{path} does not say the same as {_MODEL}.yaml: {', '.join(other)}. Give each sentence that is "
+            "there, with the same places."
+        )
+    return found
+
+
+def _unlike(model: Language, other: Language) -> list[str]:
+    """Sentences that only one of two languages has, or that have other places."""
+    keys = sorted({*model.sentences, *other.sentences})
+    texts = [(key, model.sentences.get(key), other.sentences.get(key)) for key in keys]
+    return [key for key, a, b in texts if a is None or b is None or places(a).keys() != places(b).keys()]
 
 
 def _parsed(text: str) -> list[tuple[str, str | None, str | None, str | None]]:
