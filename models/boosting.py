@@ -85,11 +85,19 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to grow: the loss, the parameters of the trees, the seed of the row and column draws."""
+    """How to grow.
+
+    Attributes:
+        objective: the loss.
+        options: parameters of the trees.
+        seed: of the row and column draws.
+        trees: grown side by side in each round and averaged, which steadies what is learned from noise.
+    """
 
     objective: Objective
     options: XgbOptions
     seed: int
+    trees: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +337,8 @@ def _parameters(recipe: Recipe, rows: int, sample: Sample) -> dict[str, Any]:
     fixed: dict[str, Any] = {"objective": recipe.objective, "tree_method": "hist", "verbosity": 0}
     if recipe.objective == "reg:tweedie":
         fixed["tweedie_variance_power"] = _TWEEDIE_POWER
+    if recipe.trees > 1:
+        fixed["num_parallel_tree"] = recipe.trees
     if sample.level is not None:
         fixed["base_score"] = sample.level
     return {**own, **fixed, "seed": recipe.seed, "nthread": threads}

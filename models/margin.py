@@ -112,8 +112,8 @@ def fit_margin(data: MarginRows, contract: FeatureContract, xgb: XgbOptions, see
     return crossed_margin(thin, np.ones(len(thin.rows), bool), contract, xgb, seed)[0]
 
 
-def crossed_margin(
-    data: MarginRows, taught: Mask, contract: FeatureContract, xgb: XgbOptions, seed: int
+def crossed_margin(  # noqa: PLR0917 - the arguments of `fit_margin`, and which rows are taught
+    data: MarginRows, taught: Mask, contract: FeatureContract, xgb: XgbOptions, seed: int, trees: int = 1
 ) -> tuple[MarginModel, Array]:
     """The mean margin of the taught rows, and for every row the ranking of trees that never saw its customer.
 
@@ -125,6 +125,7 @@ def crossed_margin(
         contract: the features.
         xgb: parameters of the trees.
         seed: of the draws.
+        trees: grown side by side in each round.
     """
     brings = (data.margin != 0) & taught
     if brings.sum() < _LEAST_ROWS or data.rows["fold"].n_unique() < 2:
@@ -137,11 +138,11 @@ def crossed_margin(
     size = np.clip(size, *np.quantile(size[brings], _TAILS))
     options = brisk(xgb)
     everyone = Sample(matrix, size, weight, fold)
-    level, raw = crossed(everyone, brings, Recipe("reg:squarederror", options, seed))
+    level, raw = crossed(everyone, brings, Recipe("reg:squarederror", options, seed, trees))
     raw, hurdle = scale * np.sinh(raw), None
     if np.average(brings[taught], weights=weight[taught]) < _HURDLE_BELOW:
         sample = Sample(matrix, brings.astype(float), weight, fold)
-        hurdle, chance = crossed(sample, taught, Recipe("binary:logistic", options, seed))
+        hurdle, chance = crossed(sample, taught, Recipe("binary:logistic", options, seed, trees))
         raw = raw * chance
     repeats = taught.sum() / data.rows.filter(pl.Series(taught))["customer_id"].n_unique()
     mapped = mean_map(raw[taught], data.margin[taught], weight[taught], float(repeats))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from value_world import CONTRACT, LAST, Truth, value_rows
 
 from models.blend import Blend, fit_blend
+from models.margin import mean_map, through
 from models.margin_interval import LEVEL, MarginInterval, coverage, fit_interval
 from models.matrix import to_matrix
 from models.metrics import Array, value_at
@@ -42,6 +43,23 @@ def test_the_blend_follows_the_model_where_spend_is_noise() -> None:
     model, spend = experts("spend")[1]
     assert model == pytest.approx(1.0, abs=0.1)
     assert spend < 0.1
+
+
+def test_an_expert_that_is_wrong_the_other_way_round_is_not_heard() -> None:
+    rng = np.random.default_rng(4)
+    truth = rng.lognormal(0, 1, 6000)
+    columns = np.column_stack([1 / truth, rng.lognormal(0, 1, 6000)])
+    stage = pl.Series(["active"] * 6000)
+    found = fit_blend(columns, FLOORS, truth, np.ones(6000), np.arange(6000), stage)
+    assert found.weights["all"][1] == 0.0
+
+
+def test_the_map_to_the_mean_is_right_in_sum_between_its_knots() -> None:
+    raw = np.random.default_rng(4).exponential(100.0, 20_000)
+    margin = np.where(raw < 150, -300.0, raw**2 / 100)
+    knots, means, _ = mean_map(raw, margin, np.ones(20_000), 1.0)
+    assert through(raw, knots, means).sum() == pytest.approx(margin.sum(), rel=0.05)
+    assert sorted(means) == list(means)
 
 
 @given(st.integers(0, 50))
@@ -101,6 +119,14 @@ def test_a_window_of_nothing_but_returned_goods_is_expected_to_cost() -> None:
     found = fitted.expected(to_matrix(some, CONTRACT), some["stage"], chances(some))
     assert found.sum() == pytest.approx(some["window_margin"].sum(), rel=0.05)
     assert found.min() < 0
+
+
+def test_a_shop_that_loses_on_every_return_is_told_so(rows: pl.DataFrame) -> None:
+    some = rows.with_columns(-pl.col("window_margin").abs())
+    fitted, notes = fit_window(some, CONTRACT, XGB, 7, chances(some))
+    assert notes[0].startswith("Hardly any return brought a margin above 0")
+    found = fitted.expected(to_matrix(some, CONTRACT), some["stage"], chances(some))
+    assert found.sum() == pytest.approx(some["window_margin"].sum(), rel=0.1)
 
 
 def test_bounds_hold_as_many_as_they_promise(window: WindowMargin) -> None:
