@@ -41,7 +41,7 @@ class OfferEffect:
     Attributes:
         mu: shift per `stage|tier`.
         sd: its standard deviation, credible intervals are Normal.
-        mean: shift on the mean over the cells seen.
+        mean: shift on the mean over the cells, by how much their contacts say.
         mean_sd: its standard deviation.
         weight: of own contacts in that mean, against the assumption: 0 to 1.
         contacted: people contacted.
@@ -137,7 +137,8 @@ def _of_offer(
     shrunk = _shrunk(excess, information, float(doubt[0]))
     share = information / information.sum()
     mean = float((share * said.mu).sum()) + shrunk.mean
-    weight = 1 - min(shrunk.mean_variance / (doubt[0] ** 2 / 2), 1.0)
+    assumed_variance = doubt[0] ** 2 / 2 * (1 + float((share**2).sum()))
+    weight = 1 - min(shrunk.mean_variance / assumed_variance, 1.0)
     return OfferEffect(
         _named(names, said.mu + shrunk.cells),
         _named(names, np.sqrt(shrunk.variances)),
@@ -180,7 +181,7 @@ def _differences(strata: Strata, cell: Array, said: Shift) -> tuple[Array, Array
 
 @dataclass(frozen=True, slots=True)
 class _Shrunk:
-    """Posterior of the cells and of their mean, as excess over what is assumed."""
+    """Posterior of the cells, and of their mean by how much is known of each, as excess over the assumed."""
 
     cells: Array
     variances: Array
@@ -204,7 +205,10 @@ def _shrunk(excess: Array, information: Array, doubt: float) -> _Shrunk:
     own = np.where(seen, spread / (variance + spread), 0.0)
     cells = own * excess + (1 - own) * mean[:, None]
     variances = np.where(seen, own * variance, spread) + (1 - own) ** 2 / total[:, None]
-    middle, centre = (density[:, None] * cells).sum(axis=0), float((density * mean).sum())
+    middle = (density[:, None] * cells).sum(axis=0)
     doubts = (density[:, None] * (variances + (cells - middle) ** 2)).sum(axis=0)
-    centre_doubt = float((density * (1 / total + (mean - centre) ** 2)).sum())
-    return _Shrunk(middle, doubts, centre, centre_doubt)
+    share = information / information.sum()
+    means = (share * cells).sum(axis=1)
+    errors = (share**2 * own * variance).sum(axis=1) + (share * (1 - own)).sum(axis=1) ** 2 / total
+    centre = float((density * means).sum())
+    return _Shrunk(middle, doubts, centre, float((density * (errors + (means - centre) ** 2)).sum()))
