@@ -17,7 +17,14 @@ import pytest
 from flows.demo_shop import ShopPlan, write_shop
 
 ROOT = Path(__file__).resolve().parent.parent
-LIST_FILES = ("winback.csv", "winback.parquet", "winback.jsonl", "holdout.parquet", "excluded.parquet")
+LIST_FILES = (
+    "winback.csv",
+    "winback.parquet",
+    "winback.jsonl",
+    "path.parquet",
+    "holdout.parquet",
+    "excluded.parquet",
+)
 DAY = "2025-06-30"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 # A small shop learns fast: fewer days and rounds, the same code.
