@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from models.metrics import Array, ArrayLike
+from models.uplift.curves import SHARED_FOLDS
 
 # A slope of 1 is a model that means what it says: this belief counts as one look with this error.
 _SLOPE_ERROR = 1.0
@@ -27,7 +28,7 @@ class Trust:
         level: mean effect.
         slope: effect per unit of what it said.
         level_error: standard error of the level.
-        slope_error: standard error of the slope.
+        slope_error: standard error of the slope, widened for what folds share.
         between: standard deviation of groups around the line, beyond chance.
         lowest: the least that was said of anyone; beyond, the line is not followed.
         highest: the most.
@@ -75,6 +76,7 @@ def fit_trust(said: Array, score: Array, weight: Array, cluster: ArrayLike) -> T
     residual = score - level - own * away
     level_error = _clustered(weight * residual, cluster) / float(weight.sum())
     own_error = _clustered(weight * residual * away, cluster) / spread if spread > 0 else np.inf
+    own_error *= SHARED_FOLDS**0.5
     slope, slope_error = _with_belief(own, own_error)
     between = _between(score - level - slope * away, said, weight)
     edges = (float(said.min()), float(said.max()))
