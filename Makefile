@@ -4,7 +4,7 @@ PYTHON ?= python3
 SCALE ?= full
 BIN := .venv/bin
 
-.PHONY: setup demo test test-all bench accuracy lint format lock docs clean
+.PHONY: setup demo test test-all bench accuracy proof lint format lock docs clean
 
 setup: .venv/.made
 
@@ -36,6 +36,11 @@ bench: setup
 accuracy: setup
 	$(BIN)/python -m tests.accuracy $(if $(FINAL),--final)
 
+# What the pipeline adds on simulated worlds whose truth is known, against other rankings and an oracle: a table,
+# proof.json, and the regret over the weeks in .proof/. Never part of the tests; nothing may be chosen by it.
+proof: setup
+	$(BIN)/python -m tests.proof
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -55,4 +60,4 @@ lock:
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
 clean:
-	rm -rf .venv .bench bench.json .accuracy accuracy.json demo workspace .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .bench bench.json .accuracy accuracy.json .proof proof.json demo workspace .pytest_cache .mypy_cache .ruff_cache

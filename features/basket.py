@@ -17,6 +17,7 @@ from features.goods import Codes, Flags, Goods, KnownPairs, Pairs, Places, chang
 from features.habits import entropy, x_log_x
 
 RECENT_DAYS = 90
+_LATELY_DAYS = 365
 # What the shelf's counts are counted by; see `Baskets.shelf`.
 KEYS = ("category",)
 
@@ -126,6 +127,13 @@ def discount_share() -> pl.Expr:
     """Discount as a share of what would have been paid without it, over the lifetime."""
     full = (pl.col("net_amount") + pl.col("discount_amount")).cast(pl.Float64)
     return pl.when(full > 0).then(pl.col("discount_amount") / full).alias("discount_share")
+
+
+def discount_share_lately(days: int = _LATELY_DAYS) -> pl.Expr:
+    """The same in the window; null where nothing was bought in it."""
+    paid, discount = (pl.col(f"{name}_{days}d") for name in ("net_amount", "discount_amount"))
+    full = (paid + discount).cast(pl.Float64)
+    return pl.when(full > 0).then(discount / full).alias(f"discount_share_{days}d")
 
 
 def discounted() -> pl.Expr:

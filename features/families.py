@@ -139,7 +139,7 @@ def _derived(known: Known, columns: frozenset[str], country: str | None, present
         frequency.trend(name, days) for name in _TRENDS if name in present for days in frequency.TREND_WINDOWS
     ]
     shares = [frequency.share_of_lifetime(name, days) for name in _SHARES for days in frequency.SHARE_WINDOWS]
-    discounts = [basket.discount_share(), basket.discounted_orders_share()]
+    discounts = [basket.discount_share(), basket.discount_share_lately(), basket.discounted_orders_share()]
     return [
         *trends,
         *shares,
@@ -148,6 +148,7 @@ def _derived(known: Known, columns: frozenset[str], country: str | None, present
         *friction.return_rates(),
         friction.cancelled_share(),
         *(discounts if "discount_amount" in columns else []),
+        *([friction.purchase_to_complaint()] if known.books.feedback is not None else []),
         *calendar.season(known.as_of),
         *calendar.holidays(known.as_of, country),
     ]

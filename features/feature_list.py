@@ -69,6 +69,12 @@ FAMILIES: tuple[Family, ...] = (
             ("order_value_max", MONEY, "greatest purchase", "max"),
             ("order_value_mean", MONEY, "mean purchase", "sum / count"),
             (
+                "order_value_last_ratio",
+                "ratio",
+                "the last purchase against the mean one",
+                "last / mean",
+            ),
+            (
                 "order_value_std",
                 MONEY,
                 "spread of purchases; null for one",
@@ -259,6 +265,12 @@ FAMILIES: tuple[Family, ...] = (
         "purchases",
         (
             ("discount_share", "share", "discount of the price before it", "discount / (paid + discount)"),
+            (
+                "discount_share_{lately}d",
+                "share",
+                "discount of the price before it in the window; null without a purchase in it",
+                "discount / (paid + discount)",
+            ),
             ("discounted_orders_share", "share", "purchases with a discount", "count / count"),
         ),
     ),
@@ -300,6 +312,12 @@ FAMILIES: tuple[Family, ...] = (
             ("complaints", "count", "complaints and tickets", "count"),
             ("complaints_{recent}d", "count", "complaints and tickets in the window", "count"),
             ("days_since_last_complaint", "days", "since the last one", "as_of - last day"),
+            (
+                "purchase_to_complaint_days",
+                "days",
+                "from the last purchase to the last complaint; above 0: nothing bought since",
+                "day - day",
+            ),
             ("{kind}_last", "score", "the last score (all kinds, or of one)", "last"),
             ("{kind}_change", "score", "the last score against the first", "last - first"),
             ("{kind}_min", "score", "the lowest score", "min"),

@@ -52,7 +52,7 @@ def margins(known: Known) -> pl.DataFrame:
 
 
 def order_value(purchases: Runs) -> pl.DataFrame:
-    """First, last, smallest, largest, mean and spread of the order value, minor units; spread over mean."""
+    """First, last, smallest, largest, mean and spread of the order value; last and spread over the mean."""
     value = pl.col("net_amount")
     count = purchases.count()
     whole = pl.DataFrame(
@@ -64,6 +64,8 @@ def order_value(purchases: Runs) -> pl.DataFrame:
             (purchases.sums(value).to_series() / count).alias("order_value_mean"),
         ]
     )
+    last = pl.col("order_value_last") / pl.col("order_value_mean")
+    whole = whole.with_columns(last.alias("order_value_last_ratio"))
     off = purchases.rows["net_amount"].to_numpy() - purchases.spread(whole["order_value_mean"]).to_numpy()
     squares, several = pl.Series(purchases.added(off * off)), pl.lit(count) > 1
     std = (pl.lit(squares) / pl.lit(count)).sqrt()

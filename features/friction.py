@@ -154,5 +154,11 @@ def points(points: pl.DataFrame, as_of: AsOf) -> pl.DataFrame:
     )
 
 
+def purchase_to_complaint() -> pl.Expr:
+    """Days from the last purchase to the last complaint: above 0, nothing was bought since the complaint."""
+    days = pl.col("days_since_last_purchase") - pl.col("days_since_last_complaint")
+    return days.alias("purchase_to_complaint_days")
+
+
 def _days_since(last: pl.Expr, as_of: AsOf) -> pl.Expr:
     return (pl.lit(as_of.day) - last).dt.total_days().cast(pl.Int32)

@@ -11,9 +11,10 @@ import polars as pl
 from features.asof import AsOf
 from features.known import Known
 from features.orders import as_known, net_by
-from features.runs import CUSTOMER
+from features.runs import CUSTOMER, day_number
 
 CONTACTED_ARMS = ("treatment", "explore")
+DAYS_TO_RETURN = "days_to_return"
 
 
 def labels(known: Known, *, months: Sequence[int], known_until: AsOf) -> pl.DataFrame:
@@ -25,7 +26,8 @@ def labels(known: Known, *, months: Sequence[int], known_until: AsOf) -> pl.Data
         known_until: the day up to which the books are known; months that end later are null.
 
     Returns:
-        returned, in_gap, contacted, weight, window_margin and margin_month_NN.
+        returned, in_gap, days_to_return (Int32, null for those who did not return), contacted, weight,
+        window_margin and margin_month_NN.
     """
     return pl.concat([_bought(known), _touched(known), _earned(known, months, known_until)], how="horizontal")
 
@@ -36,13 +38,22 @@ def margin_month(k: int) -> str:
 
 
 def _bought(known: Known) -> pl.DataFrame:
-    """Whether a net purchase fell into the outcome window, and into the gap before it."""
+    """Whether a net purchase fell into the outcome window and into the gap before it, and after how long."""
     as_of, on = known.as_of, pl.col("ordered_on")
     later = as_known(known.books.orders, as_of.outcome_end).filter(
         (as_of.in_gap(on) | as_of.outcome(on)) & net_by(pl.col("cancelled_on") <= as_of.outcome_end)
     )
     sums = known.runs(later).sums(as_of.outcome(on).alias("returned"), as_of.in_gap(on).alias("in_gap"))
-    return sums.select(pl.all() > 0)
+    waits = _first_days(known, later.filter(as_of.outcome(on)))
+    return sums.select(pl.all() > 0).with_columns(waits.alias(DAYS_TO_RETURN))
+
+
+def _first_days(known: Known, later: pl.DataFrame) -> pl.Series:
+    """Days from `as_of` to the first of each customer's purchases; null where there is none."""
+    runs = known.runs(later)
+    when = np.append(runs.rows["ordered_on"].to_physical().to_numpy().astype(np.int32), np.int32(0))
+    days = pl.Series(when[runs.starts] - np.int32(day_number(known.as_of.day)))
+    return days.set(pl.Series(runs.lengths == 0), None)
 
 
 def _earned(known: Known, months: Sequence[int], known_until: AsOf) -> pl.DataFrame:

@@ -12,8 +12,8 @@ from features.snapshots import drawn
 from flows import inputs, monitor
 from flows.enrolments import read_manifest
 from flows.night import SCORES
+from flows.recipe import assumed_response
 from flows.settings import Settings
-from flows.train import assumed_response
 from models.matured import Rate, judged, matured, return_rate
 from models.outputs import Manifest
 from models.tracking import promised

@@ -1,6 +1,7 @@
 """The flow that measures what delivered lists earned, against the people held out of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -15,27 +16,21 @@ from flows import inputs
 from flows.artifacts import summarise
 from flows.console import step
 from flows.days import name_of_run
+from flows.earned import over_all, sentences
+from flows.earned_in_mlflow import CUMULATIVE, MEASUREMENTS, SECOND_LIFETIME, record
 from flows.enrolments import delivered, read_manifest
 from flows.lists import write_parquet
 from flows.lock import hold
 from flows.settings import Settings
 from flows.workspace import publish_folder
-from models.measurement import (
-    NET_PROFIT,
-    RETURN_RATE,
-    Judgement,
-    Trial,
-    in_two_enrolments,
-    measured,
-    observed,
-)
+from models.measurement import WHOLE, Judgement, measured
+from models.observed import NET_PROFIT, Trial, observed
+from models.over_time import LIFETIMES, SECOND_LIFETIMES, cumulative, lifetime
 from models.persons import persons
+from models.soundness import contamination
 
-MEASUREMENTS = "measurements.parquet"
 # Lists that are told one by one; the table holds them all.
 _LISTS_TOLD = 5
-# A split this unlikely was not made by the draw alone (the usual threshold of sample-ratio checks).
-_UNLIKELY = 0.001
 _MISSING_ORDERS = "Orders that have not arrived would count as people who did not come back."
 
 
@@ -51,7 +46,9 @@ def measure(config: str, as_of: str | None = None, overrides: list[str] | None =
     settings, day = inputs.opened(config, overrides or [], as_of)
     with hold(settings.root, "winback measure"):
         summary = compare(settings, day)
-    return summarise("measure", summary)
+        late = record(settings, day)
+    told = {**summary, "sentences": [*summary["sentences"], *late]}
+    return summarise("measure", told)
 
 
 @task(name="compare the arms", cache_policy=NO_CACHE)
@@ -74,66 +71,19 @@ def compare(settings: Settings, as_of: AsOf) -> dict[str, Any]:
     if not complete:
         return {**summary, "sentences": left}
     with step("Measuring delivered lists"):
-        table = _measurements(settings, as_of, complete)
+        tables = _tables(settings, as_of, complete, newest)
     folder = inputs.workspace(settings).measurements(as_of.day)
     with publish_folder(folder) as aside:
-        write_parquet(table, aside / MEASUREMENTS)
-    lists = table.filter(pl.col("outcome") == NET_PROFIT)
+        for name, table in tables.items():
+            write_parquet(table, aside / name)
+    lists = tables[MEASUREMENTS].filter(pl.col("outcome") == NET_PROFIT, pl.col("by") == WHOLE)
     verdicts = {str(one): lists.filter(pl.col("verdict") == str(one)).height for one in Judgement}
     return {
         **summary,
         "counts": counts | verdicts,
         "paths": {"measurements": str(folder / MEASUREMENTS)},
-        "sentences": [*_told(table, verdicts, settings.currency), *left],
+        "sentences": [*_told(tables, verdicts, settings.currency), *left],
     }
-
-
-def sentences(measurements: pl.DataFrame, currency: str) -> Iterator[str]:
-    """What the rows of one list say, in plain words.
-
-    Args:
-        measurements: rows of `models.measurement.MEASUREMENTS` of one list.
-        currency: reporting currency.
-    """
-    rows = {row["outcome"]: row for row in measurements.iter_rows(named=True)}
-    profit, rate = rows[NET_PROFIT], rows[RETURN_RATE]
-    name = f"The list of {profit['as_of']}: {profit['verdict']}."
-    if profit["difference"] is None:
-        yield (
-            f"{name} It takes people of both kinds to measure; {profit['treated']:,} were to be contacted, "
-            f"{profit['controls']:,} were held out."
-        )
-        return
-    yield (
-        f"{name} After all costs contacting brought {profit['difference']:,.2f} {currency} per person (90 % "
-        f"interval {profit['low']:,.2f} to {profit['high']:,.2f}), {profit['total']:,.2f} {currency} over "
-        f"the {profit['treated']:,} people contacted."
-    )
-    yield (
-        f"From {profit['counted_from']} to {profit['counted_until']} {rate['treated_mean']:.1%} of them "
-        f"bought again, and {rate['control_mean']:.1%} of the {rate['controls']:,} people held out. With "
-        f"{profit['treated'] + profit['controls']:,} people you can see a lift of "
-        f"{profit['smallest_lift_points']:.1f} points."
-    )
-    yield from _doubts(profit)
-
-
-def _doubts(row: Mapping[str, Any]) -> Iterator[str]:
-    people = row["treated"] + row["controls"]
-    drawn = f"{row['control_share_drawn']:.1%}"
-    split = f"{row['controls']:,} of {people:,} people were held out where {drawn} were to be"
-    if row["split_p_value"] < _UNLIKELY:
-        yield (
-            f"Do not trust this: {split}, which the draw alone would hardly ever give "
-            f"(p = {row['split_p_value']:.2g}). Look for what takes people out of one arm."
-        )
-    else:
-        yield f"The split is as drawn: {split}."
-    if row["in_two_enrolments"]:
-        yield (
-            f"{row['in_two_enrolments']:,} of them were in another open enrolment at the same time, which "
-            "blurs the comparison."
-        )
 
 
 def _trials(settings: Settings, as_of: AsOf) -> list[Trial]:
@@ -152,29 +102,55 @@ def _trials(settings: Settings, as_of: AsOf) -> list[Trial]:
     return trials
 
 
-def _measurements(settings: Settings, as_of: AsOf, trials: Sequence[Trial]) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """What became of everybody who was ever enrolled."""
+
+    settings: Settings
+    who: pl.DataFrame
+    orders: pl.LazyFrame
+    margins: pl.LazyFrame
+
+    def of(self, trial: Trial) -> pl.DataFrame:
+        shares = {offer.id: float(offer.redeem_share) for offer in self.settings.offers}
+        currency = self.settings.currency
+        return observed(trial, self.who, self.orders, self.margins, redeem_share=shares, currency=currency)
+
+
+def _tables(
+    settings: Settings, as_of: AsOf, trials: Sequence[Trial], newest: date | None
+) -> dict[str, pl.DataFrame]:
     history, known = inputs.history(settings, as_of), inputs.known_people(settings, as_of)
     assert known.enrolments is not None  # noqa: S101 - inputs always reads them
     who = persons(known.enrolments["customer_id"], known.customers, known.identities)
-    shares = {offer.id: float(offer.redeem_share) for offer in settings.offers}
     orders, margins = accounts(history, who["customer_id"])
-    tables = []
+    books = _Books(settings, who, orders.lazy(), margins.lazy())
+    currency, seed = settings.currency, settings.seed
+    seen, tables, later = [], [], [pl.DataFrame(schema=SECOND_LIFETIMES)]
     for trial in trials:
-        people = observed(
-            trial, who, orders.lazy(), margins.lazy(), redeem_share=shares, currency=settings.currency
-        )
-        overlapping = in_two_enrolments(known.enrolments, who, trial.list_id)
-        tables.append(measured(trial, people, overlapping, settings.currency, settings.seed))
-    return pl.concat(tables)
+        people = books.of(trial)
+        seen.append((trial, people))
+        touched = contamination(known.enrolments, who, trial.list_id, trial.window)
+        tables.append(measured(trial, people, touched, currency, seed))
+        over = [trial.over(days) for days in LIFETIMES]
+        past = [one for one in over if one.window.is_complete(as_of.day) and _arrived(one, newest)]
+        later += [lifetime(one, books.of(one), currency, seed) for one in past]
+    return {
+        MEASUREMENTS: pl.concat(tables),
+        SECOND_LIFETIME: pl.concat(later),
+        CUMULATIVE: cumulative(seen, currency, seed),
+    }
 
 
-def _told(table: pl.DataFrame, verdicts: Mapping[str, int], currency: str) -> Iterator[str]:
-    by_list = table.partition_by("as_of", "list_id", maintain_order=True)
+def _told(tables: Mapping[str, pl.DataFrame], verdicts: Mapping[str, int], currency: str) -> Iterator[str]:
+    by_list = tables[MEASUREMENTS].partition_by("as_of", "list_id", maintain_order=True)
     if len(by_list) > 1:
         counted = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
         yield f"{len(by_list)} lists are measured: {counted}."
+        yield over_all(tables[CUMULATIVE], currency)
     for rows in by_list[-_LISTS_TOLD:]:
-        yield from sentences(rows, currency)
+        own = pl.col("list_id") == rows["list_id"][0]
+        yield from sentences(rows, tables[SECOND_LIFETIME].filter(own), currency)
 
 
 def _arrived(trial: Trial, newest: date | None) -> bool:

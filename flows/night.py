@@ -18,18 +18,20 @@ from features.lake import Lake
 from features.quality import Gate, Suite, Tally, Verdict, refuse
 from features.table import KEYS, each_part
 from flows import inputs
+from flows.champion import Model
 from flows.console import step
 from flows.enrolments import read_manifest
 from flows.lists import write_list, write_parquet
 from flows.settings import Settings
-from flows.train import Model
 from flows.workspace import publish_folder
 from models.appraisal import READ, Appraised, Common, Rules, appraised, figures
 from models.assignment import list_id
-from models.bundle import load_bundle, predict
+from models.bundle import Bundle, load_bundle, predict
 from models.decision import Decision, Night, decide
 from models.options import OfferOptions
 from models.outputs import Manifest, contact_by, scores
+from models.power import power_of
+from models.reasons import explained_return, facts
 
 SCORES = "scores.parquet"
 _ROWS_SHOWN = 10
@@ -104,7 +106,8 @@ def rank(
         folder, common = _appraise(settings, as_of, features, predictions, rules, model)
         people, offers = (pl.scan_parquet(folder / name) for name in ("people", "offers"))
         everyone = Appraised(people, offers, common.notes(settings.currency))
-        decision = decide(everyone, inputs.known_people(settings, as_of), rules, night)
+        known, explain = inputs.known_people(settings, as_of), partial(_grounds, features, model.bundle)
+        decision = decide(everyone, known, rules, night, explain)
         scored = pl.read_parquet(folder / "scores").sort("customer_id")
     with step("Checking scores and list"), inputs.gate(settings, f"{as_of.day} list") as gate:
         _check_outputs(settings, gate, as_of, scored, decision)
@@ -123,7 +126,7 @@ def rank(
             "scores": str(places.scores(as_of.day) / SCORES),
         },
         "run_ids": {"model_run": model.run_id, "list": decision.list_id},
-        "notes": list(decision.notes),
+        "notes": [*decision.notes, *filter(None, [power_of(decision.winback, decision.holdout)])],
         "rows": decision.winback.head(_ROWS_SHOWN).to_dicts(),
     }
 
@@ -215,6 +218,19 @@ def _appraise_part(  # noqa: PLR0917 - called by name
     kinds = {"people": people, "offers": offers, "scores": scores(people, rules.currency, model_version)}
     for kind, frame in kinds.items():
         write_parquet(frame, folder / kind / features.name)
+
+
+def _grounds(features: Path, bundle: Path, listed: pl.Series) -> pl.DataFrame:
+    """What the reasons of the listed are made of; of a file, only their rows are kept."""
+    model = load_bundle(bundle)
+    return pl.concat([_grounds_of_part(model, file, listed) for file in sorted(features.iterdir())])
+
+
+def _grounds_of_part(model: Bundle, features: Path, listed: pl.Series) -> pl.DataFrame:
+    theirs = pl.col("customer_id").is_in(listed.implode())
+    people = pl.scan_parquet(features).filter(theirs).collect()
+    said = explained_return(model.returning, model.contract, people).drop("customer_id")
+    return facts(people).hstack(said)
 
 
 def _facts(features: Path) -> pl.DataFrame:

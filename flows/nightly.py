@@ -6,11 +6,12 @@ from prefect import flow
 
 from flows import inputs, night, watch
 from flows.artifacts import summarise
+from flows.champion import champion_for
 from flows.days import name_of_run
 from flows.ingest import take_in, tidy
 from flows.lock import hold
 from flows.survey import settle
-from flows.train import champion_for, first_model
+from flows.train import first_model
 
 
 @flow(name="winback-nightly", flow_run_name=name_of_run, validate_parameters=False)

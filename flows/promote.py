@@ -11,8 +11,8 @@ from flows import inputs
 from flows.artifacts import summarise
 from flows.horizon import resolved
 from flows.lock import hold
+from flows.recipe import refuse_other_question
 from flows.settings import Settings, load
-from flows.train import refuse_other_question
 from models.tracking import Champion, appoint, champion, model_of
 
 _LONGEST_REASON = 500

@@ -12,8 +12,8 @@ from flows.artifacts import summarise
 from flows.horizon import resolved
 from flows.lock import hold
 from flows.promote import one_line, told
+from flows.recipe import refuse_other_question
 from flows.settings import Settings, load
-from flows.train import refuse_other_question
 from models.tracking import champion, former, model_of, roll_back
 
 

@@ -1,11 +1,7 @@
 """The flow that trains a model on what was known, records it, and promotes it if it is good enough."""
 
-import hashlib
-import json
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,73 +12,33 @@ from prefect.cache_policies import NO_CACHE
 from features import ledger
 from features.asof import AsOf
 from features.engine import Engine
-from features.errors import ConfigError, DataRefused
+from features.errors import DataRefused
 from features.history import History
-from features.money import units
 from features.snapshots import drawn
 from features.table import sampled, training_parts, training_table
 from flows import inputs
 from flows.artifacts import summarise
+from flows.champion import Model, champion_for, rival
 from flows.console import step
 from flows.days import name_of_run
 from flows.lock import hold
-from flows.retrying import ON_IO
+from flows.recipe import recipe
+from flows.recording import Done, digest, record
 from flows.settings import Settings
-from flows.survey import Survey, known_history, said, settle, survey
+from flows.succession import consider
+from flows.survey import known_history, said, settle, survey
 from models import training
 from models.bundle import load_bundle, predict
 from models.churn import Regrow
-from models.dossier import files_of, findings_of, trial_runs
 from models.drift import Learned
-from models.evaluate import Response
 from models.fitness import refuse_unfit
-from models.fitting import Recipe
-from models.promotion import Comparison, Scores, Verdict, judge
 from models.splits import complete_snapshots
 from models.spread import Spread
-from models.tracking import (
-    AGAINST,
-    OVERRIDE,
-    REASON,
-    WITHDRAWN,
-    Champion,
-    RegisteredModel,
-    TrainingRecord,
-    champion,
-    code_commit,
-    find_training,
-    promote,
-    record_training,
-)
+from models.tracking import RegisteredModel, code_commit, find_training, record_training
 
 _SAMPLE_ROWS = 1000
 # Training rows whose scores are kept as a profile.
 _PROFILED_ROWS = 200_000
-_QUESTION = "label.question"
-_SECTIONS = ("churn", "stages", "train", "xgb", "search", "value")
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model that can score.
-
-    Attributes:
-        digest: of its content; what `model_version` says in the outputs.
-        version: of the registered model.
-        run_id: the run that made it.
-        bundle: local folder of the saved model.
-        known_until: the last day it was trained on.
-        metrics: as measured at training.
-        said: sentences on the shop and the horizon at training.
-    """
-
-    digest: str
-    version: str
-    run_id: str
-    bundle: Path
-    known_until: date
-    metrics: dict[str, float]
-    said: tuple[str, ...] = ()
 
 
 @flow(name="winback-train", flow_run_name=name_of_run, validate_parameters=False)
@@ -138,48 +94,6 @@ def first_model(settings: Settings, as_of: AsOf) -> Model:
     return found
 
 
-@task(name="find the champion", cache_policy=NO_CACHE, **ON_IO)
-def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
-    """The promoted model, or None when there is none yet.
-
-    Raises:
-        ConfigError: when it answers another question than the config asks.
-        DataRefused: when it was trained on days after the as_of.
-    """
-    found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
-    if found is None:
-        return None
-    refuse_other_question("The model in use", found.tags, settings)
-    known_until = date.fromisoformat(found.tags["data.as_of"])
-    if known_until > as_of.day:
-        raise DataRefused(
-            f"The model in use was trained on everything up to {known_until}, which lies "
-            f"after {as_of.day}: its "
-            "scores would know the future. Use a workspace of its own for past days (--set workspace=FOLDER)."
-        )
-    digest = load_bundle(found.bundle).digest
-    told = said(dict(found.tags))
-    return Model(digest, found.version, found.run_id, found.bundle, known_until, dict(found.metrics), told)
-
-
-def refuse_other_question(what: str, tags: Mapping[str, str], settings: Settings) -> None:
-    """Refuse a model that answers another question than the config asks.
-
-    Args:
-        what: how the message names the model.
-        tags: of its version.
-        settings: the config.
-
-    Raises:
-        ConfigError: naming both questions.
-    """
-    if not _answers(tags, settings):
-        raise ConfigError(
-            f"{what} predicts a {tags[_QUESTION]}; the config asks for a {_question(settings)}. Set churn "
-            "and value back, or train a model for it with this config first (winback train)."
-        )
-
-
 @task(name="train", cache_policy=NO_CACHE)
 def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> RegisteredModel:
     """Train and record; a training that was recorded before is not repeated unless forced.
@@ -189,11 +103,11 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
     """
     store, places = inputs.store(settings), inputs.workspace(settings)
     lake_version = ledger.version(places.lake)
-    key = _digest(as_of.day.isoformat(), settings.digest(), settings.engine, lake_version, code_commit())
+    key = digest(as_of.day.isoformat(), settings.digest(), settings.engine, lake_version, code_commit())
     known = None if force else find_training(store, key)
     if known is not None:
         return known
-    present = _rival(settings)
+    present = rival(settings)
     history, first = known_history(settings, as_of)
     with inputs.engine(settings) as engine:
         with step("Looking whether the shop fits"):
@@ -207,7 +121,7 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
             trained = training.train(
                 rows,
                 as_of,
-                _recipe(settings),
+                recipe(settings),
                 regrow=regrow,
                 journal=journal,
                 champion=load_bundle(present.bundle) if present else None,
@@ -218,48 +132,8 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
         predictions = predict(trained.bundle, rows.filter(drawn(share)))
         Learned.of(rows, trained.bundle.contract.names, predictions).save(Path(folder))
         sample = rows.tail(_SAMPLE_ROWS)
-        record = _record(settings, as_of, trained, sample, Path(folder), key=key, lake_version=lake_version)
-        return record_training(store, _beside(_with_survey(record, surveyed), trained, present))
-
-
-def _rival(settings: Settings) -> Champion | None:
-    """The model in use, where it answers the same question."""
-    found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
-    return found if found is not None and _answers(found.tags, settings) else None
-
-
-@task(name="promote or refuse", cache_policy=NO_CACHE)
-def consider(settings: Settings, made: RegisteredModel) -> Verdict:
-    """Put the new model beside the champion, and carry out the verdict.
-
-    Everything is read from what MLflow recorded, so that it can be repeated after a kill.
-    """
-    store = inputs.store(settings)
-    present = champion(store, inputs.workspace(settings).runs / "models")
-    if present is not None and present.version == made.version:
-        why = present.tags.get(OVERRIDE) or present.tags.get(REASON, "It is the champion.")
-        return Verdict(promote=True, reason=str(why))
-    if WITHDRAWN in made.tags:
-        return Verdict(promote=False, reason=f"A person took this model out of use: {made.tags[WITHDRAWN]}")
-    verdict = _verdict(settings, made, present)
-    promote(store, made.version, verdict, datetime.now(UTC))
-    return verdict
-
-
-def _verdict(settings: Settings, made: RegisteredModel, present: Champion | None) -> Verdict:
-    own, tolerance = _scores(dict(made.metrics), dict(made.tags)), settings.train.promote_tolerance
-    if present is None or not _answers(present.tags, settings):
-        return judge(own, None, tolerance)
-    against = made.tags.get(AGAINST)
-    if against not in {None, present.version}:
-        return Verdict(
-            promote=False,
-            reason=f"It was compared with model {against}, but model {present.version} is in use since. "
-            "Train again to compare with that one: winback train --force.",
-        )
-    comparison = None if against is None else Comparison.from_metrics(made.metrics)
-    before = _scores(dict(present.metrics), dict(present.tags))
-    return judge(own, before, tolerance, comparison=comparison, by_hand=OVERRIDE in present.tags)
+        done = Done(trained, surveyed, present, sample, Path(folder), key, lake_version)
+        return record_training(store, record(settings, as_of, done))
 
 
 def _rows(
@@ -277,117 +151,3 @@ def _rows(
 
 def _as_it_is(rows: pl.DataFrame) -> pl.DataFrame:
     return rows
-
-
-def _question(settings: Settings) -> str:
-    """What a model of this config predicts; models of different questions are not compared."""
-    churn, months = settings.churn, settings.value.horizon_months
-    seen = "everything" if churn.lookback_days is None else f"{churn.lookback_days} days"
-    return (
-        f"purchase within {churn.horizon_days} days after a gap of {churn.gap_days}, from {seen} before, "
-        f"and its value over {months} months"
-    )
-
-
-def _answers(tags: Mapping[str, str], settings: Settings) -> bool:
-    return tags.get(_QUESTION, _question(settings)) == _question(settings)
-
-
-def assumed_response(settings: Settings) -> Response:
-    """The response that rankings are compared by; it costs what the first offer costs."""
-    offer, in_minor = settings.offers[0], units(settings.currency)
-    return Response(
-        offer_cost=offer.cost * in_minor,
-        contact_cost=settings.contact.cost[offer.channel] * in_minor,
-        minor_units=in_minor,
-    )
-
-
-def _recipe(settings: Settings) -> Recipe:
-    """All settings of a training."""
-    response = assumed_response(settings)
-    return Recipe(settings.xgb, settings.train, settings.value, settings.seed, response, settings.search)
-
-
-def _record(
-    settings: Settings,
-    as_of: AsOf,
-    trained: training.Trained,
-    sample: pl.DataFrame,
-    bundle: Path,
-    *,
-    key: str,
-    lake_version: str,
-) -> TrainingRecord:
-    options = settings.resolved()
-    recipe = _digest(json.dumps({name: options[name] for name in _SECTIONS}, sort_keys=True), code_commit())
-    contract = json.dumps(trained.bundle.contract.to_json(), sort_keys=True)
-    params = {f"{name}.{k}": v for name in _SECTIONS for k, v in options[name].items()}
-    tested, docs = date.fromisoformat(str(trained.judged["as_of"].max())), inputs.data_docs(settings)
-    tags = {
-        "data.tested_on": str(tested),
-        "model.digest": trained.bundle.digest,
-        _QUESTION: _question(settings),
-    }
-    about, response = trained.bundle.about, _recipe(settings).response
-    findings = findings_of(
-        trained, response, lake_version=lake_version, currency=settings.currency, docs=docs
-    )
-    return TrainingRecord(
-        as_of=as_of.day,
-        horizon_days=as_of.horizon_days,
-        key=key,
-        lake_version=lake_version,
-        feature_digest=_digest(contract),
-        config_hash=settings.digest(),
-        recipe_hash=recipe,
-        params={**params, **trained.params},
-        metrics=trained.metrics,
-        config=options,
-        sample=sample,
-        bundle=bundle,
-        curves={f"{name}.log_loss": curve for name, curve in trained.curves.items()},
-        snapshots=trained.snapshots,
-        nested=trial_runs(trained.trials),
-        files=files_of(findings),
-        profile={"num_rows": about["rows"], "num_days": len(about["days"])},
-        tags={**tags, "quality.data_docs": docs} if docs else tags,
-    )
-
-
-def _with_survey(record: TrainingRecord, surveyed: Survey) -> TrainingRecord:
-    """The record with what the shop looked like before the training."""
-    return replace(
-        record,
-        params={**record.params, **surveyed.params()},
-        metrics={**record.metrics, **surveyed.figures.metrics()},
-        files={**record.files, **surveyed.files()},
-        tags={**record.tags, **surveyed.tags()},
-    )
-
-
-def _beside(record: TrainingRecord, trained: training.Trained, present: Champion | None) -> TrainingRecord:
-    """The record with the comparison that decides on promotion, and with whom it was made."""
-    if present is None or trained.comparison is None:
-        return record
-    return replace(
-        record,
-        metrics={**record.metrics, **trained.comparison.to_metrics()},
-        tags={**record.tags, AGAINST: present.version},
-    )
-
-
-def _scores(metrics: dict[str, float], tags: dict[str, str]) -> Scores:
-    split = "test" if "test.auroc" in metrics else "cv"
-    return Scores(
-        recipe=tags["recipe.hash"],
-        as_of=date.fromisoformat(tags["data.as_of"]),
-        tested_on=date.fromisoformat(tags["data.tested_on"]),
-        auroc=metrics.get(f"{split}.auroc", float("nan")),
-        recency_auroc=metrics.get(f"{split}.recency.auroc", float("nan")),
-        ece=metrics.get(f"{split}.ece", float("nan")),
-    )
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -19,10 +19,12 @@ from prefect.events import emit_event
 from features.asof import AsOf
 from features.errors import DataRefused, WinbackError
 from flows import inputs, monitor, night
+from flows.champion import Model, champion_for
 from flows.console import step
 from flows.hindsight import judge_past
 from flows.settings import Settings
-from flows.train import Model, champion_for, consider, learn
+from flows.succession import consider
+from flows.train import learn
 from models.alarms import Action, Alarm, Watched, alarms
 from models.drift import Counts, Learned, Profile, moved, total
 from models.tracking import MODEL, record_matured, record_night

@@ -12,6 +12,7 @@ from features.errors import DataRefused
 from features.table import KEYS
 from models.assignment import stratum
 from models.contenders import contenders
+from models.effects import Effects
 from models.options import ConsentOptions, ContactOptions, EffectOptions, ListOptions, OfferOptions
 from models.profit import ORDER_AMOUNTS, appraise, best, order_amounts
 from models.reach import Refused, is_for_all, refused, suited
@@ -35,7 +36,10 @@ READ = (
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a decision follows: sections of the config."""
+    """What a decision follows: sections of the config, and what is known of the effects of offers.
+
+    Without `effects` they are what `effect` assumes.
+    """
 
     offers: Sequence[OfferOptions]
     effect: EffectOptions
@@ -44,6 +48,7 @@ class Rules:
     list: ListOptions
     currency: str
     value_months: int
+    effects: Effects | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +132,16 @@ def appraised(
     """
     people = _joined(predictions, facts)
     everyone = common or Common.of(figures(predictions, facts, rules.offers), rules)
-    offers = appraise(
-        people, rules.offers, rules.effect, rules.contact, rules.currency, usual_order=everyone.usual_order
-    )
     tiered = with_tier(people, everyone.tiers).with_columns(stratum())
+    offers = appraise(
+        tiered,
+        rules.offers,
+        rules.effect,
+        rules.contact,
+        rules.currency,
+        usual_order=everyone.usual_order,
+        effects=rules.effects,
+    )
     suiting = _suiting(offers, tiered, rules, everyone)
     firsts = pl.concat([best(suiting, rules.list.salt), best(offers, rules.list.salt)])
     top = firsts.unique("customer_id", keep="first", maintain_order=True)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     import xgboost
 
 Mask = npt.NDArray[np.bool_]
-Objective = Literal["binary:logistic", "reg:squarederror"]
+Objective = Literal["binary:logistic", "reg:squarederror", "reg:tweedie"]
+# Between counts (1) and sizes (2) of what is mostly nothing: near 1 the large sums weigh more.
+_TWEEDIE_POWER = 1.3
 # How a worker finds the tracker of a meeting, and the others there.
 Seat = dict[str, int | str]
 _FEW_ROWS = 10_000
@@ -83,11 +85,19 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to grow: the loss, the parameters of the trees, the seed of the row and column draws."""
+    """How to grow.
+
+    Attributes:
+        objective: the loss.
+        options: parameters of the trees.
+        seed: of the row and column draws.
+        trees: grown side by side in each round and averaged, which steadies what is learned from noise.
+    """
 
     objective: Objective
     options: XgbOptions
     seed: int
+    trees: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,19 +209,22 @@ def validate_forward(sample: Sample, past: Mask, judged: Mask, recipe: Recipe) -
     return Validated(rounds, out_of_fold, tuple(curve), forward)
 
 
-def validate(sample: Sample, judged: Mask, recipe: Recipe) -> Validated:
+def validate(sample: Sample, judged: Mask, recipe: Recipe, taught: Mask | None = None) -> Validated:
     """Find the number of rounds over customers, and predict every row by a model that never saw its customer.
 
     Args:
         sample: the rows.
         judged: which rows stop the boosting; the others of a fold are only predicted.
         recipe: how to grow.
+        taught: rows that teach and stop, the others are only predicted; default all.
     """
+    teaching = np.ones(len(sample.label), bool) if taught is None else taught
     curves, out_of_fold = [], np.zeros(len(sample.label))
     for fold in np.unique(sample.fold):
         held = sample.fold == fold
-        stops = held & judged if (held & judged).any() else held
-        raw, curve = _stopped(sample.where(~held), sample.where(stops), recipe)
+        stops = held & teaching
+        stops = stops & judged if (stops & judged).any() else stops
+        raw, curve = _stopped(sample.where(~held & teaching), sample.where(stops), recipe)
         out_of_fold[held] = predict(raw, sample.matrix.filter(pl.Series(held)))
         curves.append(curve)
     best = float(np.mean([np.argmin(curve) + 1 for curve in curves]))
@@ -231,6 +244,22 @@ def predict(raw: bytes, matrix: pl.DataFrame) -> Array:
     booster = xgb.Booster({"nthread": threads}, model_file=bytearray(raw))
     data = xgb.DMatrix(matrix, enable_categorical=True, nthread=threads or None)
     return np.asarray(booster.predict(data), dtype=np.float64)
+
+
+def contributions(raw: bytes, matrix: pl.DataFrame) -> Array:
+    """What each feature adds to each row's prediction before the link (TreeSHAP by XGBoost itself).
+
+    Returns:
+        One row per row, one column per feature and a last one for the model's mean; a row's sum is its
+        prediction: log-odds, or a mean.
+    """
+    xgb = library()
+    if matrix.is_empty():
+        return np.zeros((0, matrix.width + 1))
+    threads = _threads(len(matrix), 0)
+    booster = xgb.Booster({"nthread": threads}, model_file=bytearray(raw))
+    data = xgb.DMatrix(matrix, enable_categorical=True, nthread=threads or None)
+    return np.asarray(booster.predict(data, pred_contribs=True), dtype=np.float64)
 
 
 def importance(raw: bytes) -> dict[str, float]:
@@ -306,6 +335,10 @@ def _parameters(recipe: Recipe, rows: int, sample: Sample) -> dict[str, Any]:
     own["min_child_weight"] = min(own["min_child_weight"], rows / _LEAVES)
     threads = _threads(rows, recipe.options.threads)
     fixed: dict[str, Any] = {"objective": recipe.objective, "tree_method": "hist", "verbosity": 0}
+    if recipe.objective == "reg:tweedie":
+        fixed["tweedie_variance_power"] = _TWEEDIE_POWER
+    if recipe.trees > 1:
+        fixed["num_parallel_tree"] = recipe.trees
     if sample.level is not None:
         fixed["base_score"] = sample.level
     return {**own, **fixed, "seed": recipe.seed, "nthread": threads}

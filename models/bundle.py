@@ -14,13 +14,15 @@ from typing import Any
 import polars as pl
 
 from features.errors import WinbackError
-from models.margin import MarginModel
 from models.matrix import FeatureContract, to_matrix
 from models.returning import CHURN, REACTIVATION, ReturnModel
+from models.timing import Timing
 from models.value import Worth
+from models.window import WindowMargin
 
-_SCHEMA = 2
+_SCHEMA = 3
 _JSON = "bundle.json"
+_DIRECT, _TIMING = "window_direct", "timing"
 _CHUNK = 200_000
 
 
@@ -31,17 +33,19 @@ class Bundle:
     Attributes:
         contract: the features.
         returning: p0 of everyone.
-        window: margin inside the outcome window of those who return.
+        window: margin inside the outcome window.
         returned: V1.
         stayed: V0.
+        timing: when those who return come.
         about: what it was trained on and with, JSON values.
     """
 
     contract: FeatureContract
     returning: ReturnModel
-    window: MarginModel
+    window: WindowMargin
     returned: Worth
     stayed: Worth
+    timing: Timing
     about: Mapping[str, Any]
 
     @property
@@ -68,10 +72,16 @@ class Bundle:
             "window": self.window.to_json(),
             "returned": self.returned.to_json(),
             "stayed": self.stayed.to_json(),
+            "timing": self.timing.to_json(),
         }
         text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
-        margins = {"window": self.window, "returned": self.returned.model, "stayed": self.stayed.model}
-        trees = {CHURN: self.returning.churn, REACTIVATION: self.returning.reactivation or b""}
+        margins = {"window": self.window.size, "returned": self.returned.model, "stayed": self.stayed.model}
+        trees = {
+            CHURN: self.returning.churn,
+            REACTIVATION: self.returning.reactivation or b"",
+            _DIRECT: self.window.direct or b"",
+            _TIMING: self.timing.raw or b"",
+        }
         for name, model in margins.items():
             trees |= {f"{name}_level": model.level or b"", f"{name}_hurdle": model.hurdle or b""}
         return {_JSON: f"{text}\n".encode(), **{f"{name}.ubj": raw for name, raw in trees.items() if raw}}
@@ -101,14 +111,26 @@ def load_bundle(folder: Path) -> Bundle:
             f"The model in {folder} has format {content['schema']}, this version reads {_SCHEMA}. "
             "Train again: winback train."
         )
+    level, hurdle = _trees(folder, "window")
+    window = WindowMargin.from_json(content["window"], level, hurdle, _tree(folder, _DIRECT))
     return Bundle(
         FeatureContract.from_json(content["contract"]),
         ReturnModel.from_json(content["returning"], churn, _tree(folder, REACTIVATION)),
-        MarginModel.from_json(content["window"], *_trees(folder, "window")),
-        Worth.from_json(content["returned"], *_trees(folder, "returned")),
+        window,
+        Worth.from_json(content["returned"], *_trees(folder, "returned"), window),
         Worth.from_json(content["stayed"], *_trees(folder, "stayed")),
+        Timing.from_json(content["timing"], _tree(folder, _TIMING)),
         content["about"],
     )
+
+
+def is_outdated(folder: Path) -> bool:
+    """Whether a folder holds a bundle of another version of winback: it can neither score nor defend."""
+    try:
+        schema = json.loads((folder / _JSON).read_text("utf-8")).get("schema")
+    except (OSError, ValueError):  # what `load_bundle` is to tell
+        return False
+    return schema not in {None, _SCHEMA}
 
 
 def predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
@@ -119,8 +141,9 @@ def predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
         features: feature frame with `as_of`, `customer_id` and `stage`.
 
     Returns:
-        customer_id, as_of, p0, churn_probability, p0_se, expected_margin, value_if_returned (S),
-        value_if_not_returned (V0), value_se (of S); money in minor units, Float64.
+        customer_id, as_of, p0, churn_probability, p0_se, expected_margin, margin_low and margin_high (bounds
+        of one person's margin in the window), value_if_returned (S), value_if_not_returned (V0), value_se (of
+        S), days_to_return (expected, if they return); money in minor units, Float64.
 
     Raises:
         DataRefused: when the features do not fit the model.
@@ -132,17 +155,21 @@ def predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
 def _predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
     matrix, stage = to_matrix(features, bundle.contract), features["stage"]
     p0, p0_se = bundle.returning.p0(matrix, features)
-    margin, _ = bundle.window.predict(matrix, stage)
+    expected = bundle.window.expected(matrix, stage, p0)
+    low, high = bundle.window.interval.bounds(expected)
     won, won_error = bundle.returned.predict(matrix, stage)
     left, left_error = bundle.stayed.predict(matrix, stage)
     return features.select("customer_id", "as_of").with_columns(
         p0=p0,
         churn_probability=1 - p0,
         p0_se=p0_se,
-        expected_margin=p0 * margin,
+        expected_margin=expected,
+        margin_low=low,
+        margin_high=high,
         value_if_returned=won - left,
         value_if_not_returned=left,
         value_se=(won_error**2 + left_error**2) ** 0.5,
+        days_to_return=bundle.timing.predict(matrix, stage),
     )
 
 

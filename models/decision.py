@@ -4,7 +4,7 @@ From predictions to frames ready to be written; everything here is pure and give
 input.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -24,6 +24,9 @@ from models.persons import persons
 from models.profit import APPRAISALS, best
 from models.reasons import with_reasons
 from models.selection import Selected, one_per_person, select, with_potential, without_offer
+
+# What is known of listed customers and what the model says of them: `models.reasons.facts` and `explained`.
+Explain = Callable[[pl.Series], pl.DataFrame]
 
 # What decides about a customer, and what is shown of those who are enrolled.
 _DECIDING = ("customer_id", "stage", "p0", "value_if_returned", "value_tier", "stratum")
@@ -72,7 +75,9 @@ class Decision:
     allocation: Mapping[str, Any] = field(default_factory=dict)
 
 
-def decide(appraised: Appraised, known: Known, rules: Rules, night: Night) -> Decision:
+def decide(
+    appraised: Appraised, known: Known, rules: Rules, night: Night, explain: Explain | None = None
+) -> Decision:
     """Make the list of a day.
 
     Args:
@@ -80,6 +85,7 @@ def decide(appraised: Appraised, known: Known, rules: Rules, night: Night) -> De
         known: who may be contacted.
         rules: thresholds, limits, shares.
         night: which list this is.
+        explain: given the ids of the listed, what their reasons are made of; default, plain facts alone.
     """
     everyone = appraised.people.lazy().select(_DECIDING).sort("customer_id").collect()
     who = persons(everyone["customer_id"], known.customers, known.identities)
@@ -94,7 +100,7 @@ def decide(appraised: Appraised, known: Known, rules: Rules, night: Night) -> De
     enrolled = _with_details(selected.people.filter(pl.col("arm").is_not_null()), appraised.people.lazy())
     note = consent_note(known, rules.consent)
     notes = (*(() if note is None else (note,)), *appraised.notes)
-    return _decision(selected, enrolled, rules, notes, night)
+    return _decision(selected, enrolled, rules, notes, night, explain)
 
 
 def _with_details(enrolled: pl.DataFrame, people: pl.LazyFrame) -> pl.DataFrame:
@@ -128,8 +134,13 @@ def _with_best_offer(
     )
 
 
-def _decision(
-    selected: Selected, enrolled: pl.DataFrame, rules: Rules, notes: tuple[str, ...], night: Night
+def _decision(  # noqa: PLR0917 - what it is made of, in order
+    selected: Selected,
+    enrolled: pl.DataFrame,
+    rules: Rules,
+    notes: tuple[str, ...],
+    night: Night,
+    explain: Explain | None,
 ) -> Decision:
     chosen = selected.people
     contacted = pl.col("arm").is_in([Arm.TREATMENT, Arm.EXPLORE])
@@ -143,7 +154,8 @@ def _decision(
         "contact_by": contact_by(night.day, rules.list.contact_within_days),
     }
     salt, currency = rules.list.salt, rules.currency
-    told = with_reasons(_enrolled(listed, night.list_id, salt), currency, rules.value_months)
+    contacts = _enrolled(_with_grounds(listed, explain), night.list_id, salt)
+    told = with_reasons(contacts, currency, rules.value_months, rules.list.language)
     winback = rows(told.with_columns(cause=pl.lit(None, pl.String)), WINBACK, currency, fixed)
     return Decision(
         night.list_id,
@@ -157,6 +169,15 @@ def _decision(
         selected.path,
         selected.figures,
     )
+
+
+def _with_grounds(listed: pl.DataFrame, explain: Explain | None) -> pl.DataFrame:
+    """The listed with what their reasons are made of."""
+    if explain is None:
+        return listed
+    grounds = explain(listed["customer_id"])
+    more = grounds.select("customer_id", *[name for name in grounds.columns if name not in listed.columns])
+    return listed.join(more, on="customer_id", how="left", validate="1:1", maintain_order="left")
 
 
 def _ranked(contacted: pl.DataFrame, salt: str) -> pl.DataFrame:

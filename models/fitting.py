@@ -10,15 +10,26 @@ from features.asof import AsOf
 from models.bundle import Bundle
 from models.churn import ChurnFit, Regrow, fit_churn
 from models.evaluate import Response
-from models.margin import MarginModel
 from models.matrix import FeatureContract
 from models.options import SearchOptions, TrainOptions, ValueOptions, XgbOptions
-from models.value import fit_window, fit_worth
+from models.timing import fit_timing
+from models.value import fit_worth
+from models.window import WindowMargin, fit_window
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All settings of a training."""
+    """All settings of a training.
+
+    Attributes:
+        xgb: of the trees.
+        train: days, folds, tests.
+        value: months and discount.
+        seed: of all draws.
+        response: assumed when rankings are judged by profit.
+        search: of the trees' parameters.
+        capacity: most people on a list, for figures at that size; None has no such size.
+    """
 
     xgb: XgbOptions
     train: TrainOptions
@@ -26,6 +37,7 @@ class Recipe:
     seed: int
     response: Response = field(default_factory=Response)
     search: SearchOptions = field(default_factory=SearchOptions)
+    capacity: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +63,14 @@ def fit(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | None =
     """
     contract = FeatureContract.of(rows)
     churn = fit_p0(rows, contract, as_of, recipe, regrow)
-    window, window_notes = fit_margin_of_return(rows, contract, recipe)
+    window, window_notes = fit_expected(rows, contract, recipe, churn)
     won, left, worth_notes = fit_worth(
-        rows, contract, as_of, xgb=recipe.xgb, value=recipe.value, seed=recipe.seed
+        rows, contract, as_of, window=window, xgb=recipe.xgb, value=recipe.value, seed=recipe.seed
     )
+    timing = fit_timing(rows, contract, as_of, recipe.xgb, recipe.seed)
     notes = (*window_notes, *worth_notes)
-    bundle = Bundle(contract, churn.model, window, won, left, _about(rows, as_of, recipe, notes))
+    about = _about(rows, as_of, recipe, notes)
+    bundle = Bundle(contract, churn.model, window, won, left, timing, about)
     return Fitted(bundle, churn, notes)
 
 
@@ -69,11 +83,11 @@ def fit_p0(
     )
 
 
-def fit_margin_of_return(
-    rows: pl.DataFrame, contract: FeatureContract, recipe: Recipe
-) -> tuple[MarginModel, list[str]]:
-    """Mean margin inside the outcome window of those who return, with notes."""
-    return fit_window(rows, contract, recipe.xgb, recipe.seed)
+def fit_expected(
+    rows: pl.DataFrame, contract: FeatureContract, recipe: Recipe, churn: ChurnFit
+) -> tuple[WindowMargin, list[str]]:
+    """Margin inside the outcome window, beside the p0 that was fitted on the same rows, with notes."""
+    return fit_window(rows, contract, recipe.xgb, recipe.seed, churn.out_of_fold)
 
 
 def _about(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, notes: tuple[str, ...]) -> Mapping[str, Any]:

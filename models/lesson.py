@@ -108,12 +108,14 @@ def refuse_too_few(rows: pl.DataFrame, least: int) -> None:
     if not are_too_few(rows, least):
         return
     back, away = _both_outcomes(rows)
-    what = f"{back} customers came back" if back < least else f"{away} customers stayed away"
+    few_back = back < least
+    what = f"{back} customers came back" if few_back else f"{away} customers stayed away"
     days = f"{rows['as_of'].n_unique()} past days"
     span = f" from {rows['as_of'].min()!s} to {rows['as_of'].max()!s}" if len(rows) else ""
     raise DataRefused(
         f"Only {what} in the outcome windows of {days}{span}, but learning needs {least} "
-        "(train.min_positives): lengthen the history or shorten churn.horizon_days."
+        f"(train.min_positives): {'lengthen' if few_back else 'shorten'} churn.horizon_days, or deliver more "
+        "history."
     )
 
 

@@ -1,7 +1,8 @@
 """Which columns the model reads, with which types and categories, and a frame in exactly that shape.
 
 The contract is made once, from the frame a model learns from, and kept in the model: a later frame must have
-every column of it; a category that the model never saw becomes null (unknown), never a guess.
+every column of it, and more of them change nothing; a category that the model never saw becomes null
+(unknown), never a guess.
 """
 
 from collections.abc import Mapping
@@ -12,10 +13,10 @@ import polars as pl
 
 from features.contracts import did_you_mean
 from features.errors import DataRefused
-from features.labels import margin_month
+from features.labels import DAYS_TO_RETURN, margin_month
 from features.table import FACTS, KEYS
 
-LABELS = ("returned", "in_gap", "contacted", "weight", "window_margin")
+LABELS = ("returned", "in_gap", "contacted", "weight", "window_margin", DAYS_TO_RETURN)
 _MONTHS = margin_month(0).rstrip("0")
 _MOST_CATEGORIES = 64
 _SEASON_DAYS = 548
@@ -76,7 +77,8 @@ def to_matrix(frame: pl.DataFrame, contract: FeatureContract) -> pl.DataFrame:
     """The features of a frame in the shape the model was made for; the order of rows is kept.
 
     Raises:
-        DataRefused: naming the columns that are missing, hold another type, or were not there at training.
+        DataRefused: naming the columns that are missing or hold another type, and beside them those that were
+            not there at training. These alone are left out: a shop's first list brings features of contacts.
     """
     faults, hint = _faults(frame, contract)
     if faults:
@@ -100,6 +102,8 @@ def _faults(frame: pl.DataFrame, contract: FeatureContract) -> tuple[list[str], 
     extra = [n for n, d in frame.schema.items() if is_feature(n) and _is_readable(d) and n not in known]
     wrong = [n for n in contract.numbers if n in frame.columns and not _is_number(frame.schema[n])]
     wrong += [n for n in contract.categories if n in frame.columns and not _is_category(frame.schema[n])]
+    if not missing and not wrong:
+        return [], ""
     found = {"missing": missing, "unknown to the model": extra, "of another type": wrong}
     faults = [f"{len(names)} {what}: {', '.join(sorted(names))}" for what, names in found.items() if names]
     return faults, did_you_mean(missing, extra)

@@ -138,6 +138,14 @@ class OfferOptions(Options):
     effect: AssumedEffect | None = Field(default=None, description="its own assumed effect")
 
 
+class UpliftOptions(Options):
+    """When own randomised contacts are enough to learn who answers to an offer (evidence A)."""
+
+    folds: int = Field(default=4, ge=3, le=10, description="customer folds that a model must prove itself in")
+    least_in_arm: int = Field(default=500, ge=50, description="people contacted, and held out, that it needs")
+    least_returns: int = Field(default=50, ge=10, description="of these, people who came back, in each arm")
+
+
 class ContactOptions(Options):
     """What a contact costs."""
 
@@ -180,7 +188,20 @@ class ListOptions(Options):
         "by_command: only after "
         "winback acknowledge",
     )
+    language: str = Field(
+        default="en", description="language of reason_1 to reason_3: a file of configs/reasons"
+    )
     salt: str = Field(default="winback", min_length=1, description="salt of the draws; keep it for good")
+
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, name: str) -> str:
+        from models.reasons.language import languages
+
+        if name not in languages():
+            known = ", ".join(languages())
+            raise ValueError(f"there are no sentences in the language {name!r}; write one of {known}")
+        return name
 
     @model_validator(mode="after")
     def _shares_leave_room(self) -> "ListOptions":

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from features.labels import DAYS_TO_RETURN
 from features.money import exponent, units
 from models.reasons import REASONS
 
@@ -76,6 +77,9 @@ WINBACK = pl.Schema(
     }
 )
 
+# From this chance of a return on a date is told for it.
+_LIKELY = 0.5
+
 # The columns that only make sense for someone who is contacted.
 _CONTACT_ONLY = {"rank", "cause", *REASONS, "favourite_product", "favourite_category", "contact_by"}
 HOLDOUT = pl.Schema({name: dtype for name, dtype in WINBACK.items() if name not in _CONTACT_ONLY})
@@ -133,12 +137,11 @@ def scores(people: pl.DataFrame, currency: str, model_version: str) -> pl.DataFr
         currency: reporting currency.
         model_version: version of the model in the registry.
     """
-    expected = pl.col("last_purchase_on") + pl.duration(days=pl.col("usual_gap_days").round().cast(pl.Int64))
-    overdue = expected <= pl.col("as_of")
+    expected = pl.col("as_of") + pl.duration(days=pl.col(DAYS_TO_RETURN).round().cast(pl.Int64))
     columns = people.with_columns(
         _churn(),
         *[pl.col(name) / units(currency) for name in _MONEY],
-        next_purchase_on=pl.when(~overdue).then(expected),
+        next_purchase_on=pl.when(pl.col("p0") >= _LIKELY).then(expected),
         model_version=pl.lit(model_version),
     )
     return _shaped(columns, SCORES).sort("customer_id")

@@ -13,9 +13,12 @@ import polars as pl
 from features.asof import AsOf
 from models import baselines
 from models.boosting import importance
-from models.fitting import Recipe, fit_margin_of_return, fit_p0
+from models.fitting import Recipe, fit_expected, fit_p0
 from models.lesson import are_too_few, past_rows
 from models.matrix import FeatureContract, to_matrix
+
+# What the trees of each test day's fit used.
+STABILITY = {"feature": pl.String, "snapshot": pl.Date, "gain_share": pl.Float64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +62,18 @@ def _judged(rows: pl.DataFrame, as_of: AsOf, day: date, recipe: Recipe) -> Judge
     past, test = rows.filter(past_rows(rows, as_of.at(day))), rows.filter(pl.col("as_of") == day)
     contract = FeatureContract.of(past)
     churn = fit_p0(past, contract, as_of.at(day), recipe)
-    window, _ = fit_margin_of_return(past, contract, recipe)
+    window, _ = fit_expected(past, contract, recipe, churn)
     matrix = to_matrix(test, contract)
     p0, _ = churn.model.p0(matrix, test)
+    expected = window.expected(matrix, test["stage"], p0)
+    low, high = window.interval.bounds(expected)
     found = test.with_columns(
-        p0=p0, churn_probability=1 - p0, expected_margin=p0 * window.predict(matrix, test["stage"])[0]
+        p0=p0, churn_probability=1 - p0, expected_margin=expected, margin_low=low, margin_high=high
     )
     found = baselines.fitted(past, found, as_of.horizon_days, recipe.seed)
     gains = importance(churn.model.churn)
     stability = pl.DataFrame(
         {"feature": list(gains), "snapshot": [day] * len(gains), "gain_share": list(gains.values())},
-        schema={"feature": pl.String, "snapshot": pl.Date, "gain_share": pl.Float64},
+        schema=STABILITY,
     )
     return Judged(found, stability)

@@ -44,6 +44,8 @@ def agreement(shares: pl.DataFrame) -> float | None:
 
     None with fewer than two snapshots, or where the features of one are all alike.
     """
+    if shares.is_empty():
+        return None
     _, table = _table(shares)
     ranks = [pl.Series(column).rank().to_numpy() for column in table.T]
     if len(ranks) < 2 or any(np.ptp(one) == 0 for one in ranks):

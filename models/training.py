@@ -24,9 +24,10 @@ from models.defence import compared, defended
 from models.evaluate import evaluate
 from models.fitting import Fitted, Recipe, fit
 from models.lesson import learnable, refuse_too_few
+from models.margin_interval import coverage
 from models.metrics import deciles
 from models.promotion import Comparison
-from models.rolling import judge_recipe, test_days
+from models.rolling import STABILITY, judge_recipe, test_days
 from models.search import Searched, Trial, search
 from models.splits import customer_fold
 
@@ -121,22 +122,20 @@ def train(
         split, judged, notes = "test", tested.rows, fitted.notes
     if recipe.search.trials and not searched.trials:
         notes = (_NO_SEARCH, *notes)
-    metrics = evaluate(judged, recipe.response, split=split, seed=recipe.seed)
+    metrics = _figures(judged, recipe, split) | coverage(judged, split)
     apart = judged.partition_by("as_of", as_dict=True, maintain_order=True)
-    snapshots = {
-        day: evaluate(some, recipe.response, split=split, seed=recipe.seed) for (day,), some in apart.items()
-    }
+    snapshots = {day: _figures(some, recipe, split) for (day,), some in apart.items()}
     bundle = fitted.bundle.with_drift(_drift(snapshots, split), notes)
     return Trained(
         bundle,
         metrics,
         snapshots,
-        _params(bundle, fitted, rows),
+        {**_found(searched), **_params(bundle, fitted, rows)},
         judged,
         _deciles(judged),
         fitted.churn.curves,
         _importance(bundle.returning.churn),
-        tested.stability if tested else _importance(bundle.returning.churn).clear(),
+        tested.stability if tested else pl.DataFrame(schema=STABILITY),
         searched.trials,
         comparison,
         notes,
@@ -162,11 +161,27 @@ def _cross_validated(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, fitted: Fi
     return baselines.fitted(rows.clear(), newest, as_of.horizon_days, recipe.seed)
 
 
+def _figures(judged: pl.DataFrame, recipe: Recipe, split: str) -> dict[str, float]:
+    """All measures of judged rows; those at list size count the list against the customers of a day."""
+    customers = len(judged) / judged["as_of"].n_unique()
+    share = None if recipe.capacity is None else min(recipe.capacity / customers, 1.0)
+    return evaluate(judged, recipe.response, split=split, seed=recipe.seed, list_share=share)
+
+
 def _drift(snapshots: Mapping[date, Mapping[str, float]], split: str) -> float:
     """How far whole test days were off, root mean square of the log-odds."""
-    both = [[one[f"{split}.mean_{name}"] for name in ("observed", "predicted")] for one in snapshots.values()]
-    observed, predicted = np.array(both).T
+    names = ("observed", "predicted")
+    both = [[one[f"{split}.mean_{name}"] for name in names] for one in snapshots.values()]
+    # Half a person of either kind: a day without any return is far off, but not without end.
+    half = [[0.5 / (one[f"{split}.customers"] + 1)] for one in snapshots.values()]
+    observed, predicted = np.clip(both, half, 1 - np.array(half)).T
     return float(np.sqrt(np.mean((logit(predicted) - logit(observed)) ** 2)))
+
+
+def _found(searched: Searched) -> dict[str, float | int]:
+    """Parameters of the trees that a search has put in place of the configured ones."""
+    names = searched.trials[0].params if searched.trials else ()
+    return {f"xgb.{name}": getattr(searched.xgb, name) for name in names}
 
 
 def _params(bundle: Bundle, fitted: Fitted, rows: pl.DataFrame) -> dict[str, str | int | float]:

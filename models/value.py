@@ -1,12 +1,14 @@
-"""What is a person worth in the months ahead, if they buy in the outcome window (V1) and if they do not (V0)?
+"""What is a person worth in the months ahead: with a purchase in the outcome window (V1), and without (V0)?
 
-The margin of each month after `as_of`, discounted, summed over as many months as enough past days have seen
-to the end, and learned apart for those who returned and those who did not. The months beyond are added by a
-decay that all share, shrunk to a slow one; how much of the value is added so is written beside it.
+Discounted margin, summed over the months after `as_of`. V1 is the margin of the outcome window of those who
+return (`models.window`) plus what they bring later; V0 is what those who did not return bring later all the
+same. What comes later is learned apart for the two from every past day that has seen any of it
+(`models.followup`): a hurdle, then its size, negatives kept. The months that no past day has seen are added
+by a decay that all share, shrunk to a slow one; how much of the value is added so is written beside it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Self
 
@@ -15,15 +17,19 @@ import polars as pl
 
 from features.asof import AsOf
 from features.labels import margin_month
+from models.followup import followup
 from models.margin import MarginModel, MarginRows, fit_margin, stage_means
 from models.matrix import FeatureContract
 from models.metrics import Array
 from models.options import ValueOptions, XgbOptions
+from models.window import WindowMargin
 
 _LEAST_DAYS = 3
 _LEAST_ROWS = 200
 # Monthly decay when nothing is known, what it weighs in months seen, and what is believable.
 _DECAY, _DECAY_WEIGHT, _DECAY_RANGE = 0.95, 3.0, (0.7, 1.0)
+# Standard error of the tail as a share of it: nobody has seen it.
+_TAIL_DOUBT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,43 +37,52 @@ class Worth:
     """Margin over all months, for one of the two outcomes.
 
     Attributes:
-        model: mean discounted margin of the months seen.
-        months: how many those are.
-        tail: margin of the months beyond, as a share of the months seen.
+        model: mean discounted margin of the months seen, less the window's where that is counted apart.
+        months: how many months are seen.
+        tail: margin of the months beyond, as a share of the model's.
+        extrapolated_share: share of the whole value that lies beyond the months seen.
+        discount: what the margin of the window counts, 0 where it is not counted apart.
+        window: margin of the window; None with a discount of 0.
     """
 
     model: MarginModel
     months: int
     tail: float
-
-    @property
-    def extrapolated_share(self) -> float:
-        """Share of the whole value that lies beyond the months seen."""
-        return self.tail / (1 + self.tail)
+    extrapolated_share: float
+    discount: float = 0.0
+    window: WindowMargin | None = None
 
     def predict(self, matrix: pl.DataFrame, stage: pl.Series) -> tuple[Array, Array]:
-        """Value and its standard error, minor units."""
-        mean, error = self.model.predict(matrix, stage)
-        return mean * (1 + self.tail), error * (1 + self.tail)
+        """Value and its standard error, minor units.
+
+        The error is that of the mean: of the window's, of the later months', and as much of the tail again as
+        is not known of it.
+        """
+        later, error = self.model.predict(matrix, stage)
+        value = later * (1 + self.tail)
+        variance = (error * (1 + self.tail)) ** 2 + (later * self.tail * _TAIL_DOUBT) ** 2
+        if self.window is not None:
+            first, doubt = self.window.predict(matrix, stage)
+            value, variance = value + self.discount * first, variance + (self.discount * doubt) ** 2
+        return value, np.sqrt(variance)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the trees as JSON values."""
-        return {"months": self.months, "tail": self.tail, "model": self.model.to_json()}
+        """Everything but the trees and the window as JSON values."""
+        names = ("months", "tail", "extrapolated_share", "discount")
+        return {**{name: getattr(self, name) for name in names}, "model": self.model.to_json()}
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any], level: bytes | None, hurdle: bytes | None) -> Self:
-        """What `to_json` wrote, with its trees."""
-        return cls(MarginModel.from_json(content["model"], level, hurdle), content["months"], content["tail"])
-
-
-def fit_window(
-    rows: pl.DataFrame, contract: FeatureContract, xgb: XgbOptions, seed: int
-) -> tuple[MarginModel, list[str]]:
-    """Mean margin inside the outcome window of those who return, with notes."""
-    returned = rows.filter("returned")
-    margin = returned["window_margin"].cast(pl.Float64).to_numpy()
-    model = fit_margin(MarginRows(returned, margin), contract, xgb, seed)
-    return model, _thin_note(model, "the margin of a return", len(returned))
+    def from_json(
+        cls,
+        content: Mapping[str, Any],
+        level: bytes | None,
+        hurdle: bytes | None,
+        window: WindowMargin | None = None,
+    ) -> Self:
+        """What `to_json` wrote, with its trees and the window it was fitted with."""
+        numbers = {name: content[name] for name in ("months", "tail", "extrapolated_share", "discount")}
+        apart = window if content["discount"] else None
+        return cls(MarginModel.from_json(content["model"], level, hurdle), **numbers, window=apart)
 
 
 def fit_worth(
@@ -75,6 +90,7 @@ def fit_worth(
     contract: FeatureContract,
     as_of: AsOf,
     *,
+    window: WindowMargin,
     xgb: XgbOptions,
     value: ValueOptions,
     seed: int,
@@ -85,24 +101,57 @@ def fit_worth(
         rows: learnable rows with `fold`, in their order.
         contract: the features.
         as_of: the windows.
+        window: margin inside the outcome window, fitted on these rows.
         xgb: parameters of the trees.
         value: months and discount.
         seed: of the draws.
     """
-    window = _window_months(as_of)
+    reached = _window_months(as_of)
     fits, notes = [], []
     for outcome, name in ((True, "value if returned"), (False, "value if not returned")):
         group = rows.filter(pl.col("returned") == outcome)
         months = supported_months(group, value.horizon_months)
-        seen = group.filter(pl.col(margin_month(months)).is_not_null()) if months else group.clear()
-        margin = discounted(seen, months, value.discount_rate)
-        data = MarginRows(seen, margin)
-        model = fit_margin(data, contract, xgb, seed) if months else stage_means(data)
-        tail = _tail(seen, months, window, value)
-        worth = Worth(model, months, tail)
-        fits.append(worth)
-        notes += _thin_note(model, name, len(seen)) + _reach_notes(worth, name, window, value)
+        discount = discounts(value, min(reached, value.horizon_months)).mean() if outcome else 0.0
+        first = group["window_margin"].cast(pl.Float64).to_numpy() * discount
+        if months > reached:
+            worth, taught = _later(group, contract, months, reached, first, xgb=xgb, value=value, seed=seed)
+            notes += _thin_note(worth.model, name, taught)
+        else:
+            # Nobody has been seen after the window: of the returned nothing more is known than its margin.
+            brought = np.zeros(len(group)) if outcome else group["window_margin"].cast(pl.Float64).to_numpy()
+            worth = Worth(stage_means(MarginRows(group, brought)), months, 0.0, 0.0)
+        fits.append(replace(worth, discount=float(discount), window=window if outcome else None))
+        notes += _reach_notes(worth, name, reached, value)
     return fits[0], fits[1], notes
+
+
+def _later(
+    group: pl.DataFrame,
+    contract: FeatureContract,
+    months: int,
+    reached: int,
+    first: Array,
+    *,
+    xgb: XgbOptions,
+    value: ValueOptions,
+    seed: int,
+) -> tuple[Worth, int]:
+    """What a group brings in the months seen beyond `first`, which is counted apart, and of how many rows."""
+    found = followup(group, reached, months, discounts(value, months), first)
+    teaches = found.share > 0
+    weight = group["weight"].cast(pl.Float64).to_numpy() * found.share
+    taught = group.with_columns(weight=weight).filter(pl.Series(teaches))
+    model = fit_margin(MarginRows(taught, found.whole[teaches]), contract, xgb, seed)
+    mass = weight.sum()
+    later = float((weight * found.whole).sum() / mass)
+    tail = _tail(group, months, reached, value, later)
+    whole = later * (1 + tail) + float((weight * first).sum() / mass)
+    return Worth(model, months, tail, later * tail / whole if whole > 0 else 0.0), len(taught)
+
+
+def discounts(value: ValueOptions, months: int) -> Array:
+    """What the margin of each month counts today: 1 / (1 + rate) ** (k / 12)."""
+    return np.array([(1 + value.discount_rate) ** (-k / 12) for k in range(1, months + 1)])
 
 
 def supported_months(group: pl.DataFrame, most: int) -> int:
@@ -119,25 +168,15 @@ def supported_months(group: pl.DataFrame, most: int) -> int:
     return 0
 
 
-def discounted(seen: pl.DataFrame, months: int, rate: float) -> Array:
-    """Margin of months 1 to `months`, each divided by (1 + rate) ** (k / 12)."""
-    total = np.zeros(len(seen))
-    for k in range(1, months + 1):
-        total += seen[margin_month(k)].cast(pl.Float64).to_numpy() / (1 + rate) ** (k / 12)
-    return total
-
-
-def _tail(seen: pl.DataFrame, months: int, window: int, value: ValueOptions) -> float:
-    """Discounted margin beyond the months seen, as a share of that of the months seen, over all rows."""
-    if months == value.horizon_months or months <= window or seen.is_empty():
+def _tail(group: pl.DataFrame, months: int, window: int, value: ValueOptions, base: float) -> float:
+    """Discounted margin beyond the months seen as a share of `base`, from rows that have seen them all."""
+    if months == value.horizon_months or base <= 0:
         return 0.0
+    seen = group.filter(pl.col(margin_month(months)).is_not_null())
     monthly = np.array([float(seen[margin_month(k)].sum()) for k in range(1, months + 1)]) / len(seen)
-    discount = (1 + value.discount_rate) ** (-np.arange(1, value.horizon_months + 1) / 12)
-    decay = _decay(monthly[window:])
-    level = monthly[window:][-3:].mean()
-    beyond = level * decay ** np.arange(1, value.horizon_months - months + 1) * discount[months:]
-    base = float(np.dot(monthly, discount[:months]))
-    return float(beyond.sum() / base) if base > 0 and level > 0 else 0.0
+    decay, level = _decay(monthly[window:]), monthly[window:][-3:].mean()
+    beyond = level * decay ** np.arange(1, value.horizon_months - months + 1)
+    return max(float((beyond * discounts(value, value.horizon_months)[months:]).sum() / base), 0.0)
 
 
 def _decay(monthly: Array) -> float:

@@ -24,6 +24,7 @@ GOOD: Mapping[str, Any] = {
     "value_if_returned": 4000.0,
     "value_if_not_returned": 300.0,
     "value_se": 200.0,
+    "days_to_return": 40.0,
     "stage": "lapsed",
     "last_purchase_on": DAY - timedelta(days=64),
     "days_since_last_purchase": 64,
@@ -44,6 +45,7 @@ _PREDICTED = (
     "value_if_returned",
     "value_if_not_returned",
     "value_se",
+    "days_to_return",
 )
 _TYPES = {
     "days_since_last_purchase": pl.Int32,

@@ -25,7 +25,7 @@ HOMES = {
     "mlflow": ("models/tracking/",),
     "optuna": ("models/search.py",),
     "holidays": ("features/feasts.py",),
-    "matplotlib": ("models/plots.py",),
+    "matplotlib": ("models/plots.py", "models/plots_shap.py"),
     "prefect": ("flows/",),
     "dask": ("flows/cluster/",),
     "distributed": ("flows/cluster/",),

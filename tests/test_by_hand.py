@@ -8,8 +8,9 @@ from registry_world import METRICS, copied, recorded
 from workspace_world import shop
 
 from features.errors import ConfigError
-from flows import inputs, train
+from flows import inputs, succession
 from flows.promote import one_line, put_in_use
+from flows.recipe import question
 from flows.rollback import go_back
 from flows.settings import Settings
 from models import tracking
@@ -38,10 +39,10 @@ def settings(made: Settings, tmp_path: Path) -> Settings:
 
 def add(settings: Settings, number: int, metrics: dict[str, float], tags: dict[str, str]) -> RegisteredModel:
     """A training that was recorded and put before the rule."""
-    told = {"label.question": train._question(settings), "recipe.hash": f"recipe {number}", **tags}
+    told = {"label.question": question(settings), "recipe.hash": f"recipe {number}", **tags}
     found = {name: value for name, value in metrics.items() if math.isfinite(value)}
     made = recorded(inputs.store(settings), number, metrics={**METRICS, **found}, tags=told)
-    train.consider.fn(settings, made)
+    succession.consider.fn(settings, made)
     return made
 
 
@@ -83,7 +84,7 @@ def test_a_repeated_training_does_not_undo_a_rollback(settings: Settings):
     go_back.fn(settings, "too many people")
     known = tracking.find_training(inputs.store(settings), "k1")
     assert known is not None
-    verdict = train.consider.fn(settings, known)
+    verdict = succession.consider.fn(settings, known)
     assert not verdict.promote
     assert "A person took this model out of use" in verdict.reason
     assert in_use(settings).version == "1"

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from features.errors import ConfigError, DataRefused
-from flows import night, nightly, train
+from flows import champion as using
+from flows import night, nightly, succession
+from flows.recipe import question
 from flows.settings import Settings
 from models.promotion import Comparison, Verdict
 from models.tracking import AGAINST, OVERRIDE, WITHDRAWN, RegisteredModel
@@ -31,28 +33,39 @@ def shop(root: Path, days: int) -> Settings:
 @pytest.fixture
 def sixty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A champion for 60 days, and nothing that is really promoted."""
-    tags = {**TAGS, "label.question": train._question(shop(tmp_path, 60))}
+    tags = {**TAGS, "label.question": question(shop(tmp_path, 60))}
     metrics = {"test.auroc": 0.9, "test.recency.auroc": 0.8, "test.ece": 0.01}
     found = Champion("1", "run", tmp_path, metrics, tags)
-    monkeypatch.setattr(train, "champion", lambda *_: found)
-    monkeypatch.setattr(train, "promote", lambda *_: None)
+    for module in (using, succession):
+        monkeypatch.setattr(module, "champion", lambda *_: found)
+    monkeypatch.setattr(succession, "promote", lambda *_: None)
 
 
 @pytest.mark.usefixtures("sixty")
 def test_a_model_for_another_horizon_does_not_score(tmp_path: Path) -> None:
     settings = shop(tmp_path, 30)
     with pytest.raises(ConfigError, match=r"within 60 days .* within 30 days .*winback train"):
-        train.champion_for.fn(settings, settings.as_of("2024-07-31"))
+        using.champion_for.fn(settings, settings.as_of("2024-07-31"))
 
 
 @pytest.mark.usefixtures("sixty")
 def test_models_of_different_questions_are_not_compared(tmp_path: Path) -> None:
     def considered(days: int) -> Verdict:
         worse = {"test.auroc": 0.85, "test.recency.auroc": 0.8, "test.ece": 0.01}
-        return train.consider.fn(shop(tmp_path, days), RegisteredModel("run2", "2", worse, TAGS))
+        return succession.consider.fn(shop(tmp_path, days), RegisteredModel("run2", "2", worse, TAGS))
 
     assert not considered(60).promote
     assert considered(30).promote
+
+
+@pytest.mark.usefixtures("sixty")
+def test_a_champion_that_this_version_cannot_read_gives_way(tmp_path: Path) -> None:
+    settings = shop(tmp_path, 60)
+    assert using.rival(settings) is not None
+    assert not considered(tmp_path, {}, {}).promote
+    (tmp_path / "bundle.json").write_text('{"schema": 1}')
+    assert using.rival(settings) is None
+    assert considered(tmp_path, {}, {}).promote
 
 
 CLEARLY_BETTER = Comparison(3, 0.01, 0.005, 0.015, ece=0.01, ece_champion=0.01).to_metrics()
@@ -61,7 +74,7 @@ WORSE_ALONE = {"test.auroc": 0.85, "test.recency.auroc": 0.8, "test.ece": 0.01}
 
 def considered(root: Path, metrics: dict[str, float], tags: dict[str, str]) -> Verdict:
     made = RegisteredModel("run2", "2", {**WORSE_ALONE, **metrics}, {**TAGS, **tags})
-    return train.consider.fn(shop(root, 60), made)
+    return succession.consider.fn(shop(root, 60), made)
 
 
 @pytest.mark.usefixtures("sixty")
@@ -93,8 +106,8 @@ def test_newer_data_alone_does_not_replace_what_a_person_put_in_place(
     nothing = {k: v for k, v in Comparison(0, same_recipe=True).to_metrics().items() if math.isfinite(v)}
     for tags, promoted in (({}, True), ({OVERRIDE: "promoted by hand"}, False)):
         found = Champion("1", "run", tmp_path, WORSE_ALONE, {**TAGS, **tags})
-        monkeypatch.setattr(train, "champion", lambda *_, found=found: found)
-        monkeypatch.setattr(train, "promote", lambda *_: None)
+        monkeypatch.setattr(succession, "champion", lambda *_, found=found: found)
+        monkeypatch.setattr(succession, "promote", lambda *_: None)
         assert considered(tmp_path, nothing, {AGAINST: "1"}).promote is promoted
 
 
@@ -103,7 +116,7 @@ def test_a_night_before_the_model_was_made_is_refused_before_features_are_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[object] = []
-    monkeypatch.setattr(nightly, "champion_for", train.champion_for.fn)
+    monkeypatch.setattr(nightly, "champion_for", using.champion_for.fn)
     for module, name in ((nightly, "take_in"), (nightly, "tidy"), (night, "check_feeds")):
         monkeypatch.setattr(module, name, lambda *_: None)
     monkeypatch.setattr(night, "build_features", lambda *given: built.append(given))

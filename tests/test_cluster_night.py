@@ -21,6 +21,7 @@ from flows.cluster import DaskEngine
 from flows.demo import overrides_for
 from flows.demo_shop import ShopPlan, write_shop
 from flows.ingest import take_in, tidy
+from flows.recipe import recipe
 from flows.settings import CONFIGS, Settings, load
 from models import bundle, training
 from models.metrics import auroc
@@ -110,7 +111,7 @@ def trained(settings: Settings, as_of: AsOf) -> training.Trained:
     days = complete_snapshots(as_of, first, settings.train.snapshots)
     with inputs.engine(settings) as engine:
         rows, regrow = train._rows(settings, history, days, as_of, engine)
-        return training.train(rows, as_of, train._recipe(settings), regrow=regrow)
+        return training.train(rows, as_of, recipe(settings), regrow=regrow)
 
 
 def a_night(settings: Settings, model: train.Model) -> str:

@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from tracking_world import DOCS, MARK, files, trained
+from tracking_world import DOCS, MARK, RECIPE, files, rows, trained
+from training_world import AS_OF
 
 from models import dossier
 from models.card import Card, Section, Subject, Table, card_of, html, markdown
 from models.evaluate import Response
 from models.figures import calibration, figures, grouped, segments
 from models.search import Trial
+from models.training import train
 
 ABOUT = {
     "as_of": "2024-06-30",
@@ -62,7 +64,7 @@ def subject(**others):
 
 
 def test_a_training_leaves_these_files():
-    assert sorted(files()) == [
+    assert sorted(name for name in files() if "shap_dependence" not in name) == [
         "data/feature_contract.json",
         "report/calibration.png",
         "report/calibration_by_stage.png",
@@ -74,11 +76,23 @@ def test_a_training_leaves_these_files():
         "report/model_card.html",
         "report/model_card.md",
         "report/profit.png",
+        "report/shap.csv",
+        "report/shap_summary.png",
     ]
     pictures = [content for name, content in files().items() if name.endswith(".png")]
     assert all(content.startswith(b"\x89PNG") for content in pictures)
     assert json.loads(files()["data/feature_contract.json"]) == trained().bundle.contract.to_json()
     assert pl.read_csv(files()["report/importance.csv"]).equals(trained().importance)
+
+
+def test_a_training_without_a_test_in_time_leaves_its_files_too():
+    newest = rows().filter(pl.col("as_of") == pl.col("as_of").max())
+    short = train(newest, AS_OF, RECIPE)
+    found = dossier.findings_of(short, Response(), lake_version="x", currency="GBP", docs=None)
+    made = dossier.files_of(found)
+    assert "cross-validation over customers" in made["report/model_card.md"].decode()
+    missing = {name for name in files().keys() - made.keys() if "shap_dependence" not in name}
+    assert missing == {"report/importance_stability.csv", "report/importance_stability.png"}
 
 
 def test_the_same_training_leaves_the_same_bytes():
@@ -115,13 +129,29 @@ def test_without_a_years_margin_there_is_no_profit_curve():
     assert "profit.png" not in made["report/model_card.md"].decode()
 
 
-def test_every_baseline_that_ranks_is_in_the_pictures():
-    judged = pl.DataFrame({"rfm.score": [0.1, None], "mbg_nbd.score": [2, 1], "rfm.p0": [0.1, 0.2]})
+def test_every_baseline_that_ranks_everybody_is_in_the_pictures():
+    judged = pl.DataFrame(
+        {
+            "rfm.score": [0.1, float("-inf")],
+            "mbg_nbd.score": [2, 1],
+            "rfm.p0": [0.1, 0.2],
+            "champion.score": [0.1, None],
+        }
+    )
     found = dossier._rivals(judged)
     assert {name: score.tolist() for name, score in found.items()} == {
         "rfm": [-0.1, np.inf],
         "mbg_nbd": [-2.0, -1.0],
     }
+
+
+def test_the_profit_curve_of_a_baseline_is_that_of_the_list_it_would_write(monkeypatch):
+    findings = dossier.findings_of(trained(), Response(), lake_version="x", currency="", docs=None)
+    judged = findings.judged.with_columns(pl.col("p0").alias("twin.score"), pl.col("p0").alias("twin.p0"))
+    drawn = {}
+    monkeypatch.setattr(dossier, "profit_png", lambda _, ranked, *__, **___: drawn.update(ranked) or b"")
+    dossier.files_of(replace(findings, judged=judged))
+    assert drawn["twin"].tolist() == drawn["model"].tolist()
 
 
 def test_the_card_says_what_on_whom_and_how_well():

@@ -35,8 +35,8 @@ def test_totals_end_with_the_day_and_begin_after_the_window() -> None:
 
 def test_the_spread_of_order_values_is_exact_and_null_for_one() -> None:
     rows = [line("a", 0, 100, "1"), line("a", 1, 300, "2"), line("b", 0, 50, "3")]
-    names = ("order_value_std", "order_value_variation")
-    assert found(history(rows), day(30), *names) == [("a", 100.0, 0.5), ("b", None, None)]
+    names = ("order_value_std", "order_value_variation", "order_value_last_ratio")
+    assert found(history(rows), day(30), *names) == [("a", 100.0, 0.5, 1.5), ("b", None, None, 1.0)]
 
 
 def test_a_day_that_comes_again_is_in_its_place() -> None:
@@ -130,6 +130,14 @@ def test_discounts_are_a_share_of_spend_and_of_orders() -> None:
     assert found(history(rows), day(30), *names) == [("a", 0.75, 0.5, 0.2, 0.5)]
 
 
+def test_discounts_of_late_are_null_when_nothing_was_bought_of_late() -> None:
+    rows = [goods("a", 0, 100, "p", "P", discount_amount=100), goods("a", 300, 300, "p", "P")]
+    names = ("discount_share", "discount_share_365d")
+    assert found(history(rows), day(364), *names) == [("a", 0.2, 0.2)]
+    assert found(history(rows), day(365), *names) == [("a", 0.2, 0.0)]
+    assert found(history(rows), day(700), *names) == [("a", 0.2, None)]
+
+
 def test_a_cancelled_order_is_friction_and_no_purchase() -> None:
     rows = [
         line("a", 0, 100, "1"),
@@ -176,6 +184,15 @@ def test_each_kind_of_score_has_its_own_scale() -> None:
         "score_last"
         not in feature_table(told(feedback=feedback.drop("score")), day(70), StageOptions()).columns
     )
+
+
+def test_a_complaint_after_the_last_purchase_is_told_from_one_before_it() -> None:
+    at = datetime(2024, 1, 31, tzinfo=UTC)
+    complaint = {"customer_id": "a", "occurred_at": at, "occurred_on": at.date(), "kind": "complaint"}
+    known, names = told(feedback=pl.LazyFrame(complaint)), ("purchase_to_complaint_days",)
+    assert found(known, day(20), *names) == [("a", None)]
+    assert found(known, day(40), *names) == [("a", 10)]
+    assert found(known, day(70), *names) == [("a", -30)]
 
 
 def test_points_that_expire_soon_are_told_apart() -> None:

@@ -253,14 +253,14 @@ def test_lists_of_the_day_itself_and_later_are_not_read(tmp_path: Path):
 
 def test_scores_hold_everyone_in_major_units():
     frame = people(
-        {"customer_id": "b", "usual_gap_days": 70.4},
+        {"customer_id": "b", "p0": 0.5, "days_to_return": 6.4},
         {"customer_id": "a", "value_if_returned": -200.0},
     )
     found = scores(appraised(frame, rules()).people, "EUR", "7")
     assert found.schema == SCORES
     assert found["customer_id"].to_list() == ["a", "b"]
     assert found["value_if_returned"].to_list() == [-2.0, 40.0]
-    assert found["churn_probability"].to_list() == [0.8, 0.8]
+    assert found["churn_probability"].to_list() == [0.8, 0.5]
     assert found["next_purchase_on"].to_list() == [None, date(2024, 6, 6)]
     assert found["expected_margin"].to_list() == [5.0, 5.0]
 

@@ -11,9 +11,9 @@ from shop_world import history, line
 
 from features.asof import AsOf
 from features.books import accounts
-from models.arms import cells, differences, smallest_lift
-from models.eligibility import ENROLMENTS
-from models.measurement import MEASUREMENTS, Trial, in_two_enrolments, measured, observed, split_p_value
+from models.measurement import MEASUREMENTS, measured
+from models.observed import Trial, observed
+from models.soundness import Contamination
 
 DAY = date(2024, 1, 1)  # shop_world counts its days from here
 WINDOW = AsOf(DAY, horizon_days=30, gap_days=2)
@@ -34,6 +34,7 @@ def free(customer: str, day: int, cents: int, order: str, **more: Any) -> dict[s
     return line(customer, day, cents, order, cost_amount=0, **more)
 
 
+TOUCHED = Contamination(in_two_arms=1, in_two_enrolments=2, controls_contacted=3)
 TINY = trial(
     [
         {"customer_id": "a", "arm": "treatment"},
@@ -85,23 +86,80 @@ def test_a_tiny_list_is_measured_as_by_hand():
         schema=["enrolment_id", "return_rate", "net_margin", "net_profit", "treated"],
         orient="row",
     )
-    assert_frame_equal(people.drop("stratum", "control_probability"), expected)
-    table = measured(TINY, people, 0, "EUR", seed=7)
+    assert_frame_equal(people.select(expected.columns), expected)
+    assert people.columns[-2:] == ["offer_id", "margin_before"]
+    table = measured(TINY, people, TOUCHED, "EUR", seed=7)
     assert table.schema == MEASUREMENTS
-    found = table.select("outcome", "treated_mean", "control_mean", "difference", "total").rows()
-    assert found == [
-        ("return_rate", 0.25, 0.5, -0.25, -1.0),
-        ("net_margin", 2.5, 3.0, -0.5, -2.0),
-        ("net_profit", 2.2, 3.0, -0.8, -3.2),
+    # The standard error of two arms: s^2 / n of each, with n - 1; 2.48647 of them can be seen.
+    error = (0.25 / 4 + 0.5 / 2) ** 0.5
+    rate, margin, profit = table.filter(by="list").rows(named=True)
+    assert rate == {
+        "list_id": "list",
+        "as_of": date(2023, 12, 31),
+        "acknowledged_on": date(2024, 1, 1),
+        "counted_from": date(2024, 1, 4),
+        "counted_until": date(2024, 2, 2),
+        "by": "list",
+        "group": None,
+        "outcome": "return_rate",
+        "treated": 4,
+        "controls": 2,
+        "treated_mean": 0.25,
+        "control_mean": 0.5,
+        "difference": -0.25,
+        "standard_error": pytest.approx(error, abs=1e-6),
+        # One draw of the arms in fifteen is the one that was made: none is odd enough to refuse anything.
+        "low": None,
+        "high": None,
+        "total": -1.0,
+        "smallest_difference": pytest.approx(2.486475 * error, abs=1e-5),
+        "verdict": "too small to tell",
+        "smallest_lift_points": pytest.approx(100 * 2.48647 * (0.25 * 0.75) ** 0.5, abs=0.01),
+        "control_share_drawn": 0.5,
+        "split_p_value": pytest.approx(44 / 64),  # 2 of 6 or fewer, or 4 of 6 or more
+        "in_two_arms": 1,
+        "in_two_enrolments": 2,
+        "controls_contacted": 3,
+    }
+    names = ("treated_mean", "control_mean", "difference", "total")
+    assert [margin[name] for name in names] == [2.5, 3.0, -0.5, -2.0]
+    assert [profit[name] for name in names] == [2.2, 3.0, -0.8, -3.2]
+    gift = table.filter(by="offer_id", group="gift")
+    assert gift["difference"].to_list() == [-0.25, -0.5, -0.8]
+    assert gift["split_p_value"].to_list() == [None] * 3
+    assert table.height == 6
+
+
+def test_the_year_before_the_list_is_known_of_everybody_with_its_extremes_drawn_in():
+    before = [free("a", -1, 700, "x1"), free("a", -365, 300, "x2"), free("a", -366, 9000, "x3")]
+    later = [free("a", 0, 50, "x4"), free("e", -5, -400, "x5", is_return=True)]
+    people = seen(TINY, [*ORDERS, *before, *later])
+    assert people["margin_before"].to_list() == [1000.0, 0.0, 0.0, 0.0, -400.0, 0.0]
+    many = trial([{"customer_id": f"m{place:03}", "arm": "treatment"} for place in range(300)])
+    rich = [
+        free("m007", -3, 100_000, "r1"),
+        *(free(f"m00{place}", -3, 200, f"r{place}") for place in (1, 2, 3)),
     ]
-    told = table.row(2, named=True)
-    assert told["counted_from"] == date(2024, 1, 4)
-    assert told["counted_until"] == date(2024, 2, 2)
-    assert told["low"] < told["difference"] < told["high"]
-    assert told["verdict"] == "too small to tell"
-    assert told["control_share_drawn"] == 0.5
-    assert told["split_p_value"] == pytest.approx(44 / 64)  # 2 of 6 or fewer, or 4 of 6 or more
-    assert told["smallest_lift_points"] == pytest.approx(100 * 2.48647 * (0.25 * 0.75) ** 0.5, abs=0.01)
+    assert seen(many, rich)["margin_before"].unique().sort().to_list() == [0.0, 200.0]
+
+
+def test_groups_are_told_apart_where_the_list_has_them_for_both_arms():
+    rows = [
+        {"customer_id": f"{arm[0]}{place}", "arm": arm, "stage": stage, "value_tier": None, "cause": cause}
+        for arm in ("treatment", "control")
+        for place, (stage, cause) in enumerate([("lapsed", "price"), ("lapsed", None), ("at_risk", None)])
+    ]
+    one = trial([{**row, "churn_probability": 0.75} for row in rows])
+    people = seen(one, [free("t0", 5, 400, "1"), free("c2", 5, 100, "2")])
+    assert people["p0"].to_list() == [0.25] * 6
+    table = measured(one, people, TOUCHED, "EUR", seed=7).filter(outcome="net_margin")
+    assert table.select("by", "group", "treated", "controls", "difference").rows() == [
+        ("list", None, 3, 3, 1.0),
+        ("offer_id", "gift", 3, 3, 1.0),
+        ("stage", "at_risk", 1, 1, None),
+        ("stage", "lapsed", 2, 2, 2.0),
+        ("cause", "price", 1, 1, None),
+    ]
 
 
 def test_lines_after_the_window_do_not_bring_back_an_order_that_was_cancelled_in_it():
@@ -119,8 +177,8 @@ def test_purchases_under_another_id_of_the_person_count():
 @pytest.mark.parametrize("arm", ["treatment", "control"])
 def test_a_list_with_one_arm_only_is_not_measured(arm: str):
     one = trial([{"customer_id": "a", "arm": arm}, {"customer_id": "b", "arm": arm}])
-    table = measured(one, seen(one, ORDERS), 0, "EUR", seed=7)
-    assert table["difference"].to_list() == [None, None, None]
+    table = measured(one, seen(one, ORDERS), TOUCHED, "EUR", seed=7)
+    assert table["difference"].to_list() == [None] * 6
     assert set(table["verdict"]) == {"too small to tell"}
 
 
@@ -141,12 +199,37 @@ def simulated(lift: float, seed: int, people: int = 1200, cost: float = 0.0) -> 
             "control_probability": 0.2,
         }
     )
-    return measured(TINY, frame, 0, "EUR", seed)
+    return measured(TINY, frame, TOUCHED, "EUR", seed)
 
 
 def test_a_large_effect_is_found_and_a_costly_nothing_did_not_work():
     assert set(simulated(0.2, seed=1)["verdict"]) == {"worked"}
     assert set(simulated(0.0, seed=1, cost=1500.0)["verdict"]) == {"did not"}
+
+
+@pytest.mark.parametrize(("held", "buyers"), [(19, 60), (40, 9)])
+def test_with_few_people_in_an_arm_or_few_buyers_nothing_is_judged(held: int, buyers: int):
+    """Each buyer brings 100.00, all are among those contacted; one more in either count and it worked."""
+
+    def verdict(held: int, buyers: int) -> str:
+        size = 60 + held
+        treated = np.arange(size) < 60
+        bought = (np.arange(size) < buyers).astype(float)
+        frame = pl.DataFrame(
+            {
+                "enrolment_id": [f"{place:03}" for place in range(size)],
+                "stratum": "s",
+                "return_rate": bought,
+                "net_margin": 10_000 * bought,
+                "net_profit": 10_000 * bought,
+                "treated": treated,
+                "control_probability": 0.5,
+            }
+        )
+        return measured(TINY, frame, TOUCHED, "EUR", 7)["verdict"][2]
+
+    assert verdict(held, buyers) == "too small to tell"
+    assert verdict(max(held, 20), max(buyers, 10)) == "worked"
 
 
 def test_no_effect_is_rarely_called_one_and_the_interval_holds_the_truth():
@@ -163,76 +246,3 @@ def test_the_same_list_gives_the_same_interval_and_another_seed_another_one():
     one, again, other = (simulated(0.05, 3), simulated(0.05, 3), simulated(0.05, 4))
     assert one.equals(again)
     assert not one.equals(other)
-
-
-def test_strata_with_other_probabilities_do_not_mix_up_the_comparison():
-    """Good customers are mostly contacted, poor ones mostly held out; contact does nothing."""
-    draw = np.random.default_rng(5)
-    good = np.arange(4000) < 2000
-    treated = draw.random(4000) < np.where(good, 0.9, 0.5)
-    bought = (draw.random(4000) < np.where(good, 0.5, 0.1)).astype(float)
-    groups = [(0.1, "good") if one else (0.5, "poor") for one in good]
-    found = differences({"bought": bought}, treated, cells(groups, treated), seed=1)["bought"]
-    naive = bought[treated].mean() - bought[~treated].mean()
-    assert naive > 0.08
-    assert abs(found.value) < 0.04
-    assert found.low < 0 < found.high
-
-
-def test_small_strata_are_compared_with_their_neighbours():
-    sizes = {("a", 20): 20, ("b", 5): 5, ("c", 30): 40, ("d", 3): 3}
-    groups, treated = [], []
-    for (name, contacted), held in sizes.items():
-        groups += [(0.5, name)] * (contacted + held)
-        treated += [True] * contacted + [False] * held
-    numbers = cells(groups, np.array(treated))
-    found = {name: int(number) for (_, name), number in zip(groups, numbers, strict=True)}
-    assert found == {"a": 0, "b": 1, "c": 1, "d": 1}
-
-
-def test_strata_of_different_probabilities_are_never_compared_together():
-    groups = [(0.1, "a")] * 4 + [(0.5, "a")] * 4 + [(0.9, "a")] * 3
-    treated = np.array([True, True, False, False] * 2 + [True, True, True])
-    assert cells(groups, treated).tolist() == [0] * 4 + [1] * 4 + [-1] * 3
-
-
-def test_the_smallest_lift_is_that_of_the_textbook():
-    # z(0.95) + z(0.80) = 2.4865; sqrt(0.1 * 0.9 * 2 / 5000) = 0.006
-    assert smallest_lift(0.1, 5000, 5000) == pytest.approx(0.014919, abs=1e-6)
-    assert smallest_lift(0.1, 900, 100) > smallest_lift(0.1, 500, 500) > smallest_lift(0.1, 1000, 1000)
-
-
-def test_an_odd_split_is_unlikely_and_a_fair_one_is_not():
-    assert split_p_value(60, 1000, 0.1) < 0.001
-    assert split_p_value(104, 1000, 0.1) > 0.5
-    assert split_p_value(0, 0, 0.1) is None
-
-
-def enrolment(who: str, list_id: str, arm: str, start: int | None, days: int = 30) -> dict[str, Any]:
-    return {
-        "enrolment_id": f"{list_id}-{who}",
-        "list_id": list_id,
-        "as_of": DAY,
-        "customer_id": who,
-        "arm": arm,
-        "assignment_probability": 0.5,
-        "acknowledged_on": None if start is None else DAY + timedelta(days=start),
-        "open_until": DAY + timedelta(days=(start or 0) + days),
-    }
-
-
-def test_people_in_two_open_enrolments_are_counted_once_each():
-    rows = [
-        *(enrolment(who, "mine", "treatment", 0) for who in "abcd"),
-        enrolment("e", "mine", "universal", 0),
-        enrolment("a", "other", "control", 10),
-        enrolment("a", "third", "treatment", 20),
-        enrolment("b2", "other", "control", 29),  # the same person as b
-        enrolment("c", "other", "control", 30),  # begins when the other is over
-        enrolment("d", "void", "control", None),
-        enrolment("e", "other", "control", 10),
-    ]
-    frame = pl.DataFrame(rows, schema=ENROLMENTS)
-    who = frame.select("customer_id", person_id=pl.col("customer_id").str.slice(0, 1)).unique()
-    assert in_two_enrolments(frame, who, "mine") == 2
-    assert in_two_enrolments(frame, who, "third") == 1

@@ -1,6 +1,7 @@
 """Fits are honest about probabilities and money, and the same data gives the same bytes."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from models.options import TrainOptions, ValueOptions, XgbOptions
 from models.splits import customer_fold
 from models.standing import STANDINGS
 from models.training import Trained, train
-from models.value import discounted, supported_months
+from models.value import discounts, supported_months
 
 XGB = XgbOptions(rounds=15, early_stopping=5, learning_rate=0.3)
 RECIPE = Recipe(XGB, TrainOptions(folds=3), ValueOptions(), seed=7)
@@ -65,6 +66,11 @@ def test_the_newest_days_are_judged_each_by_a_fit_of_its_own(trained: Trained):
     }
 
 
+def test_a_list_of_known_length_is_judged_at_its_length():
+    found = train(training_frame(people=300), AS_OF, replace(RECIPE, capacity=30)).metrics
+    assert found["test.lift_at_list"] == found["test.lift_at_10pct"]
+
+
 def test_labels_after_a_test_days_purge_line_do_not_change_its_figures(trained: Trained):
     frame = training_frame()
     line, newest = date(2024, 3, 2), date(2024, 5, 1)
@@ -73,6 +79,17 @@ def test_labels_after_a_test_days_purge_line_do_not_change_its_figures(trained: 
     again = train(scrambled, AS_OF, RECIPE)
     assert again.snapshots[newest] == trained.snapshots[newest]
     assert again.snapshots[date(2024, 4, 1)] != trained.snapshots[date(2024, 4, 1)]
+
+
+def test_a_test_day_on_which_nobody_returned_widens_the_error_but_not_without_end():
+    nobody = pl.col("as_of") == date(2024, 5, 1)
+    closed = training_frame(people=300).with_columns(
+        returned=pl.col("returned") & ~nobody, days_to_return=pl.when(~nobody).then("days_to_return")
+    )
+    found = train(closed, AS_OF, RECIPE)
+    assert found.snapshots[date(2024, 5, 1)]["test.mean_observed"] == 0
+    drift = found.bundle.returning.calibration.by_standing["active"].drift
+    assert 1 < drift < logit(np.array([1 - 0.5 / 301]))[0]
 
 
 def test_a_saved_bundle_scores_as_before(trained: Trained, tmp_path: Path):
@@ -101,9 +118,12 @@ def test_scores_are_whole_rows_of_finite_numbers(trained: Trained):
         "churn_probability",
         "p0_se",
         "expected_margin",
+        "margin_low",
+        "margin_high",
         "value_if_returned",
         "value_if_not_returned",
         "value_se",
+        "days_to_return",
     ]
     assert scored["customer_id"].equals(features["customer_id"])
     assert all(scored[name].is_finite().all() for name in scored.columns[2:])
@@ -131,9 +151,13 @@ def test_a_model_of_another_format_is_refused(trained: Trained, tmp_path: Path):
 def test_too_few_returns_are_refused_with_what_to_do():
     frame = training_frame(people=40).with_columns(returned=pl.col("customer_id") < "c00012")
     with pytest.raises(
-        DataRefused, match=r"Only 12 customers came back .* needs 50 .*: lengthen the history"
+        DataRefused, match=r"Only 12 customers came back .* needs 50 .*: lengthen churn\.horizon_days"
     ):
         train(frame, AS_OF, RECIPE)
+    with pytest.raises(
+        DataRefused, match=r"Only 12 customers stayed away .* needs 50 .*: shorten churn\.horizon_days"
+    ):
+        train(training_frame().with_columns(returned=pl.col("customer_id") >= "c00012"), AS_OF, RECIPE)
 
 
 def test_nobody_to_learn_from_is_refused():
@@ -328,7 +352,8 @@ def test_months_are_supported_when_some_day_has_seen_them_end():
 
 
 def test_later_months_are_discounted():
-    assert discounted(MONTHS.head(1), 2, 0.1).tolist() == [100 / 1.1 ** (1 / 12) + 100 / 1.1 ** (2 / 12)]
+    found = discounts(ValueOptions(discount_rate=0.1), 2)
+    assert found.tolist() == [1.1 ** (-1 / 12), 1.1 ** (-2 / 12)]
 
 
 def test_what_lies_beyond_the_history_is_said(trained: Trained):

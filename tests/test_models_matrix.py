@@ -64,6 +64,10 @@ def test_a_frame_that_does_not_fit_is_refused_with_every_fault():
     )
 
 
+def test_features_that_are_newer_than_the_model_are_left_out():
+    assert to_matrix(FRAME.with_columns(contacts_received=1), CONTRACT).equals(to_matrix(FRAME, CONTRACT))
+
+
 def test_a_category_that_nobody_has_a_value_of_is_ignored():
     empty = FRAME.with_columns(channel=pl.lit(None, pl.String))
     contract = FeatureContract.of(empty)

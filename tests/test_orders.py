@@ -145,6 +145,26 @@ def test_a_purchase_on_the_last_day_of_the_window_counts_and_the_day_after_does_
     assert not labelled([line("a", 0, 100, "1"), line("a", 30, 100, "2")])["returned"]
 
 
+def test_a_return_is_told_with_the_days_until_its_first_purchase() -> None:
+    rows = [line("a", 0, 100, "1"), line("a", 52, 100, "3"), line("a", 40, 100, "2")]
+    assert labelled(rows)["days_to_return"] == 10
+    assert labelled([*rows, line("a", 45, -100, "r", returned_order_id="2")])["days_to_return"] == 22
+    assert labelled(rows[:1])["days_to_return"] is None
+
+
+def test_a_purchase_in_the_gap_is_no_return_to_wait_for() -> None:
+    rows = [line("a", 0, 100, "1"), line("a", 33, 100, "2"), line("a", 50, 100, "3")]
+    assert labelled(rows, gap=3)["days_to_return"] == 20
+
+
+def test_each_customer_has_a_wait_of_their_own() -> None:
+    rows = [line(who, 0, 100, f"{who}1") for who in "abc"]
+    rows += [line("c", 40, 100, "c2"), line("a", 31, 100, "a2")]
+    known = Known.of(books(rows), day(30))
+    found = labels(known, months=[1], known_until=day(400))["days_to_return"]
+    assert (found.dtype, found.to_list()) == (pl.Int32, [1, None, 10])
+
+
 def test_a_purchase_in_the_gap_is_told_apart() -> None:
     found = labelled([line("a", 0, 100, "1"), line("a", 33, 100, "2")], gap=3)
     assert (found["returned"], found["in_gap"]) == (False, True)

@@ -164,7 +164,7 @@ def test_forced_training_of_an_unfit_shop_starts(tmp_path: Path, monkeypatch: py
     deliver(settings, "transactions", rows(30, 8, again=0.04, people=1500))
     found, _ = settled(settings)
 
-    def reached(*_: object) -> None:
+    def reached(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "train", reached)

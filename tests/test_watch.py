@@ -13,8 +13,8 @@ from workspace_world import deliver, order, shop, write
 
 from features.errors import DataRefused, WinbackError
 from flows import inputs, monitor, night, watch
+from flows.champion import Model
 from flows.settings import Settings
-from flows.train import Model
 from models.drift import SCORES, Learned
 from models.outputs import SCORES as SCORES_FILE
 from models.promotion import Verdict

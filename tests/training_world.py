@@ -25,7 +25,7 @@ def training_frame(people: int = 600, snapshots: int = 6, seed: int = 3) -> pl.D
 def feature_frame(people: int = 600) -> pl.DataFrame:
     """The features of one day, without what happened after it."""
     frame = training_frame(people, snapshots=1, seed=5)
-    outcome = ["returned", "in_gap", "contacted", "weight", "window_margin", "fold"]
+    outcome = ["returned", "in_gap", "contacted", "days_to_return", "weight", "window_margin", "fold"]
     months = [margin_month(k) for k in range(1, 13)]
     return frame.drop(outcome + months, strict=False)
 
@@ -37,6 +37,8 @@ def _day(one: AsOf, taste: np.ndarray, budget: np.ndarray, rng: np.random.Genera
     returned = rng.random(people) < chance
     spent = np.rint(budget * rng.lognormal(0, 0.3, people)).astype(np.int64)
     later = (rng.random((people, 12)) < 0.2) * spent[:, None]
+    # The outcome window reaches over the first two months: what is bought in it is bought in them.
+    later[:, 0], later[:, 1] = np.where(returned, spent, 0), 0
     months = {
         margin_month(k + 1): later[:, k] if one.month(k + 1)[1] <= AS_OF.day else [None] * people
         for k in range(12)
@@ -59,9 +61,12 @@ def _day(one: AsOf, taste: np.ndarray, budget: np.ndarray, rng: np.random.Genera
             "in_gap": np.zeros(people, bool),
             "contacted": np.zeros(people, bool),
             "weight": np.ones(people),
+            "days_to_return": np.where(returned, 1 + silent % one.horizon_days, None).tolist(),
             "window_margin": np.where(returned, spent, 0),
             **months,
         },
         strict=False,
     )
-    return frame.with_columns(pl.col("^margin_month_.*$").cast(pl.Int64))
+    return frame.with_columns(
+        pl.col("^margin_month_.*$").cast(pl.Int64), pl.col("days_to_return").cast(pl.Int32)
+    )

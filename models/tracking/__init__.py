@@ -2,6 +2,7 @@
 
 from models.tracking.changes import CONTRACT, Changes, changes
 from models.tracking.content import SNAPSHOT, TRAINING, TRIAL, NestedRun, TrainingRecord
+from models.tracking.earned import LISTS, record_lists
 from models.tracking.entries import Data, Facts
 from models.tracking.record import (
     BOOSTER,
@@ -43,6 +44,7 @@ __all__ = [
     "CONTRACT",
     "KEY",
     "KIND",
+    "LISTS",
     "MODEL",
     "OVERRIDE",
     "PARENT",
@@ -70,6 +72,7 @@ __all__ = [
     "model_of",
     "promised",
     "promote",
+    "record_lists",
     "record_matured",
     "record_night",
     "record_training",

@@ -55,6 +55,17 @@ def promised(store: Store, run_id: str) -> Mapping[str, float]:
         return {} if run is None else dict(run.data.metrics)
 
 
+def points(as_of: date, figures: Mapping[str, float]) -> "Iterator[list[Metric]]":
+    """Figures of a day as MLflow takes them, so many at a time."""
+    from mlflow.entities import Metric
+
+    midnight = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC)
+    at, step = int(midnight.timestamp() * 1000), (as_of - _EPOCH).days
+    every = [Metric(name, float(value), at, step) for name, value in sorted(figures.items())]
+    for first in range(0, len(every), _AT_A_TIME):
+        yield every[first : first + _AT_A_TIME]
+
+
 def _record(store: Store, run_id: str, as_of: date, figures: Mapping[str, float], *, nested: bool) -> bool:
     if not (run_id and exists(store)):
         return False
@@ -63,7 +74,7 @@ def _record(store: Store, run_id: str, as_of: date, figures: Mapping[str, float]
         if run is None:
             return False
         place = _nights(client, run) if nested else run_id
-        for metrics in _metrics(as_of, figures):
+        for metrics in points(as_of, figures):
             client.log_batch(place, metrics=metrics)
     return True
 
@@ -91,13 +102,3 @@ def _nights(client: "MlflowClient", parent: "Run") -> str:
     made = client.create_run(experiment, run_name=NIGHTS, tags=tags)
     client.set_terminated(made.info.run_id, "FINISHED")
     return str(made.info.run_id)
-
-
-def _metrics(as_of: date, figures: Mapping[str, float]) -> "Iterator[list[Metric]]":
-    from mlflow.entities import Metric
-
-    midnight = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC)
-    at, step = int(midnight.timestamp() * 1000), (as_of - _EPOCH).days
-    every = [Metric(name, float(value), at, step) for name, value in sorted(figures.items())]
-    for first in range(0, len(every), _AT_A_TIME):
-        yield every[first : first + _AT_A_TIME]

@@ -11,7 +11,7 @@ import time
 import polars as pl
 
 from features.errors import WinbackError
-from flows.train import _recipe
+from flows.recipe import recipe
 from tests.accuracy import report
 from tests.accuracy.cutoffs import DATA, SHOPS, Shop
 from tests.accuracy.fits import judged
@@ -53,7 +53,7 @@ def _of(shop: Shop, *, final: bool) -> list[Figure]:
         seconds = time.monotonic() - started
         print(f"{shop.name} {day}: {one.past.height:,} rows taught, {seconds:.0f} s", file=sys.stderr)
     rows = pl.concat(parts, how="diagonal_relaxed")
-    return figures(shop.name, rows, _recipe(settings).response, final=final)
+    return figures(shop.name, rows, recipe(settings).response, final=final)
 
 
 if __name__ == "__main__":

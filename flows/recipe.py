@@ -1,0 +1,68 @@
+"""What does a config ask a model, and with which settings is it learned?"""
+
+from collections.abc import Mapping
+
+from features.errors import ConfigError
+from features.money import units
+from flows.settings import Settings
+from models.fitting import Recipe
+from models.metrics import Response
+
+# The tag that says what a model predicts; models of different questions are not compared.
+QUESTION = "label.question"
+
+
+def refuse_other_question(what: str, tags: Mapping[str, str], settings: Settings) -> None:
+    """Refuse a model that answers another question than the config asks.
+
+    Args:
+        what: how the message names the model.
+        tags: of its version.
+        settings: the config.
+
+    Raises:
+        ConfigError: naming both questions.
+    """
+    if not answers(tags, settings):
+        raise ConfigError(
+            f"{what} predicts a {tags[QUESTION]}; the config asks for a {question(settings)}. Set churn "
+            "and value back, or train a model for it with this config first (winback train)."
+        )
+
+
+def answers(tags: Mapping[str, str], settings: Settings) -> bool:
+    """Whether a model with these tags answers what the config asks."""
+    return tags.get(QUESTION, question(settings)) == question(settings)
+
+
+def question(settings: Settings) -> str:
+    """What a model of this config predicts."""
+    churn, months = settings.churn, settings.value.horizon_months
+    seen = "everything" if churn.lookback_days is None else f"{churn.lookback_days} days"
+    return (
+        f"purchase within {churn.horizon_days} days after a gap of {churn.gap_days}, from {seen} before, "
+        f"and its value over {months} months"
+    )
+
+
+def recipe(settings: Settings) -> Recipe:
+    """All settings of a training."""
+    return Recipe(
+        xgb=settings.xgb,
+        train=settings.train,
+        value=settings.value,
+        seed=settings.seed,
+        response=assumed_response(settings),
+        search=settings.search,
+        capacity=settings.list.capacity,
+    )
+
+
+def assumed_response(settings: Settings) -> Response:
+    """The response that rankings are compared by; it costs what the first offer costs."""
+    offer, in_minor = settings.offers[0], units(settings.currency)
+    return Response(
+        offer_cost=offer.cost * in_minor,
+        contact_cost=settings.contact.cost[offer.channel] * in_minor,
+        minor_units=in_minor,
+    )

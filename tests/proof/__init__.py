@@ -1,0 +1,1 @@
+"""Does the pipeline do what it promises, where the truth is known? `python -m tests.proof`."""
