@@ -19,7 +19,11 @@ import numpy as np
 from models.choices import Bools, Choices, Floats, Ints
 from models.hull import NONE, Steps, steps
 from models.limits import Group
-from models.prices import Prices, bound, charges, find_prices
+from models.mixing import mixture
+from models.prices import Prices, bound, charges, find_prices, settled
+
+# The gap that is not worth another walk.
+_SMALL = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +92,50 @@ def allocate(choices: Choices, groups: Sequence[Group], budget: float | None) ->
     """
     free = np.zeros(len(groups))
     allowed = np.ones(len(choices.eip), dtype=np.bool_)
-    walk, places = _walk(choices, groups, free, budget, allowed), free
+    walk = _walk(choices, groups, free, budget, allowed)
+    prices = Prices(walk.money, free)
     if any(len(_surplus(choices, group, walk, allowed)) for group in groups):
-        places = find_prices(choices, groups, budget).places
-        walk = _within_groups(choices, groups, places, budget)
-        walk = _filled(choices, groups, walk, budget)
-    prices = Prices(walk.money, places)
-    held = walk.entry[choices.contacted]
+        walk, prices = _priced(choices, groups, budget)
     return Allocation(
         entry=walk.entry,
         walked=walk.path,
         fits=walk.fits,
         groups=groups,
         prices=prices,
-        profit=float(choices.eip[held[held != NONE]].sum()),
+        profit=_profit(choices, walk.entry),
         bound=bound(choices, groups, budget, prices),
     )
+
+
+def _priced(choices: Choices, groups: Sequence[Group], budget: float | None) -> tuple[_Walk, Prices]:
+    """The best walk within all limits, and the prices with the lowest bound.
+
+    Where a gap remains, people who are alike are dealt out (`models.mixing`), and at last the walk is tried
+    without prices.
+    """
+    prices = find_prices(choices, groups, budget)
+    everything = np.ones(len(choices.eip), dtype=np.bool_)
+    walks = [_within(choices, groups, prices.places, budget, everything)]
+    prices = _lower(choices, groups, budget, [prices, Prices(walks[0].money, prices.places)])
+    if _profit(choices, walks[0].entry) < bound(choices, groups, budget, prices) * (1 - _SMALL):
+        mixed = mixture(choices, groups, budget, prices)
+        entries, dealt = mixed.entries(choices, groups), np.zeros(len(choices.eip), dtype=np.bool_)
+        dealt[entries[entries != NONE]] = True
+        free = np.zeros(len(groups))
+        walks += [_within(choices, groups, free, budget, allowed) for allowed in (dealt, everything)]
+        settled_at = settled(choices, groups, Prices(walks[-1].money, free))
+        prices = _lower(choices, groups, budget, [prices, mixed.best, settled_at])
+    return max(walks, key=lambda walk: float(choices.eip[walk.entry[walk.entry != NONE]].sum())), prices
+
+
+def _lower(choices: Choices, groups: Sequence[Group], budget: float | None, prices: list[Prices]) -> Prices:
+    return min(prices, key=lambda one: bound(choices, groups, budget, one))
+
+
+def _profit(choices: Choices, entry: Ints) -> float:
+    """EIP of the contacted."""
+    held = entry[choices.contacted]
+    return float(choices.eip[held[held != NONE]].sum())
 
 
 def _walk(
@@ -132,15 +164,20 @@ def _room(choices: Choices, path: Steps, budget: float) -> int:
     return int(beyond.argmax()) if beyond.any() else len(path)
 
 
-def _within_groups(choices: Choices, groups: Sequence[Group], places: Floats, budget: float | None) -> _Walk:
-    """Walk, take out who is too many in the first group that is too full, close it to others, walk again."""
-    allowed = np.ones(len(choices.eip), dtype=np.bool_)
+def _within(
+    choices: Choices, groups: Sequence[Group], places: Floats, budget: float | None, entries: Bools
+) -> _Walk:
+    """Walk, take out who is too many in the first group that is too full, close it to others, walk again.
+
+    Only some `entries` are open to people, until at last places that stayed empty are filled with any.
+    """
+    allowed = entries.copy()
     open_ = list(groups)
     while True:
         walk = _walk(choices, groups, places, budget, allowed)
         full = [(group, over) for group in open_ if len(over := _surplus(choices, group, walk, allowed))]
         if not full:
-            return walk
+            return _filled(choices, groups, walk, budget)
         for group, over in full:
             # Groups of one kind share no offer, so that one's surplus does not change another's.
             if group.kind == full[0][0].kind:

@@ -52,6 +52,18 @@ def find_prices(choices: Choices, groups: Sequence[Group], budget: float | None)
     return prices
 
 
+def settled(choices: Choices, groups: Sequence[Group], prices: Prices) -> Prices:
+    """The same price of money, with the prices of places that meet demand at it.
+
+    Where many people are alike, setting one price after the other can get stuck; a price of money that a walk
+    within all limits has found leads on.
+    """
+    market, places = _Market(choices.of_contacted(), groups), prices.places.copy()
+    for _ in range(_POLISH):
+        places = market.meet(prices.money, places, 1.0)
+    return Prices(prices.money, places)
+
+
 def charges(groups: Sequence[Group], places: Floats, offers: int) -> Floats:
     """What each offer is charged for the places it takes, minor units."""
     total = np.zeros(offers)
@@ -60,19 +72,20 @@ def charges(groups: Sequence[Group], places: Floats, offers: int) -> Floats:
     return total
 
 
-def bound(choices: Choices, groups: Sequence[Group], budget: float | None, prices: Prices) -> float:
-    """No choice within the limits brings the contacted people more profit than this, minor units."""
-    value = choices.eip - _charged(choices, groups, prices.places) - prices.money * choices.cost
-    scarce = sum(price * group.limit for group, price in zip(groups, prices.places, strict=True))
-    surplus = choices.best(value)[choices.contacted].sum()
-    return float(surplus + scarce + (0.0 if budget is None else prices.money * budget))
-
-
-def _charged(choices: Choices, groups: Sequence[Group], places: Floats) -> Floats | float:
+def charged(choices: Choices, groups: Sequence[Group], places: Floats) -> Floats | float:
+    """What each entry is charged for the places it takes, minor units."""
     if not groups:
         return 0.0
     charged: Floats = charges(groups, places, len(groups[0].offers))[choices.offer]
     return charged
+
+
+def bound(choices: Choices, groups: Sequence[Group], budget: float | None, prices: Prices) -> float:
+    """No choice within the limits brings the contacted people more profit than this, minor units."""
+    value = choices.eip - charged(choices, groups, prices.places) - prices.money * choices.cost
+    scarce = sum(price * group.limit for group, price in zip(groups, prices.places, strict=True))
+    surplus = choices.best(value)[choices.contacted].sum()
+    return float(surplus + scarce + (0.0 if budget is None else prices.money * budget))
 
 
 class _Market:
@@ -84,18 +97,22 @@ class _Market:
 
     def sweep(self, prices: Prices, budget: float | None, scale: float) -> Prices:
         """Set one price after the other, money first; `scale` is of the limits."""
-        places = prices.places.copy()
-        money = 0.0 if budget is None else self._money(places, budget * scale)
+        money = 0.0 if budget is None else self._money(prices.places, budget * scale)
+        return Prices(money, self.meet(money, prices.places, scale))
+
+    def meet(self, money: float, before: Floats, scale: float) -> Floats:
+        """Prices of places that meet the limits one after the other, at a price of money."""
+        places = before.copy()
         for number, group in enumerate(self.groups):
             places[number] = 0.0
             demand = self._demand(number, money, places)
             places[number] = _meeting(demand, group.limit * scale)
-        return Prices(money, places)
+        return places
 
     def _money(self, places: Floats, budget: float) -> float:
         """The return of the first step that the budget has no room for."""
         choices = self.choices
-        path = steps(choices, choices.eip - _charged(choices, self.groups, places))
+        path = steps(choices, choices.eip - charged(choices, self.groups, places))
         if not len(path):
             return 0.0
         spent = np.where(path.before == NONE, 0.0, choices.cost[path.before])
@@ -110,7 +127,7 @@ class _Market:
         choices, inside = self.choices, self.inside[number]
         if not len(inside):
             return np.zeros(0)
-        value = choices.eip - money * choices.cost - _charged(choices, self.groups, places)
+        value = choices.eip - money * choices.cost - charged(choices, self.groups, places)
         if len(inside) == len(value):
             return choices.best(value)
         who = choices.person[inside]

@@ -205,6 +205,36 @@ def test_people_held_out_take_neither_budget_nor_places():
     assert (found.entry[~held.contacted] != NONE).any()
 
 
+def test_whether_a_dearer_offer_fits_is_asked_of_those_held_out_too():
+    frame = small(("a", "hello", 50.0, 5.0), ("a", "gift", 80.0, 25.0), held_out="a")
+    for money, offer in ((22, "hello"), (25, "gift")):
+        assert IDS[frame.offer[allocate(frame, [], fine(money)).entry[0]]] == offer
+
+
+@given(frame=FRAMES, limits=LIMITS)
+@settings(max_examples=100, deadline=None)
+def test_no_place_stays_empty_that_somebody_could_take(frame: pl.DataFrame, limits: list[Group]):
+    entries = numbers(frame)
+    found = allocate(entries, limits, None)
+    used = entries.offer[of(entries, found)]
+    full = [one.offers for one in limits if one.offers[used].sum() >= one.limit]
+    left = (found.entry == NONE)[entries.person] & entries.contacted[entries.person]
+    assert all(any(offers[entries.offer[place]] for offers in full) for place in np.flatnonzero(left))
+
+
+def test_people_who_are_all_alike_are_chosen_from_as_well_as_others():
+    """Fifty places and money for twenty gifts among them: at any price all would take the same."""
+    alike = [(place, name, *own, True) for place in range(200) for name, *own in LIKE]
+    entries = numbers(made(alike))
+    found = allocate(entries, [group("capacity", 50)], fine(50 * 5 + 20 * 20))
+    taken = [IDS[offer] for offer in entries.offer[of(entries, found)]]
+    assert (taken.count("hello"), taken.count("gift")) == (30, 20)
+    assert found.gap < 1e-6
+
+
+LIKE = [("hello", 50.0, 5.0), ("gift", 80.0, 25.0)]
+
+
 def test_nobody_who_pays_gives_an_empty_choice():
     found = allocate(numbers(made([(0, "hello", 1.0, 1.0, True)]).clear()), [group("capacity", 3)], 10.0)
     assert (found.profit, found.bound, found.gap, len(found.entry)) == (0.0, 0.0, 0.0, 0)
@@ -247,3 +277,17 @@ def test_the_gap_to_the_bound_is_at_most_a_thousandth_for_a_million(limits: str)
     entries = numbers(world(1_000_000))
     found = allocate(entries, LITTLE[limits](1_000_000), budget(entries))
     assert found.gap <= 0.001
+
+
+@pytest.mark.parametrize("kinds", [10, 300])
+def test_people_of_a_few_kinds_are_dealt_what_is_scarce_nearly_as_well_as_can_be(kinds: int):
+    some = world(kinds * 3)
+    names = some["customer_id"].unique().sort()
+    draw = np.random.default_rng(7)
+    kind = names.gather(draw.integers(len(names), size=20_000))
+    crowd = pl.DataFrame(
+        {"kind": kind, "customer_id": pl.select(pl.format("p{}", pl.int_range(20_000))).to_series()}
+    ).with_columns(contacted=pl.Series(draw.random(20_000) > 0.1))
+    entries = numbers(crowd.join(some.drop("contacted"), left_on="kind", right_on="customer_id").drop("kind"))
+    for money in (None, budget(entries)):
+        assert allocate(entries, scarce(20_000), money).gap < 0.003

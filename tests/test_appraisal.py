@@ -50,7 +50,7 @@ def frames(decision: Decision) -> list[pl.DataFrame]:
 
 
 @given(PEOPLE, st.integers(1, 4))
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_parts_of_the_customers_are_appraised_as_all_of_them(rows: list[dict[str, Any]], parts: int):
     scored, _, rule = shop(rows)
     split = [scored.gather_every(parts, place) for place in range(min(parts, scored.height))]
@@ -62,7 +62,7 @@ def test_parts_of_the_customers_are_appraised_as_all_of_them(rows: list[dict[str
 
 
 @given(PEOPLE)
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_offers_that_are_left_out_could_not_have_been_made(rows: list[dict[str, Any]]):
     scored, known, rule = shop(rows)
     some = appraised(scored, rule)

@@ -50,9 +50,9 @@ def test_cheaper_ones_stay_and_so_do_equals():
 
 
 def test_a_scarce_offer_puts_nothing_out():
-    rows = ("a", 9.0, 1.0, 5.0), ("b", 8.0, 1.0, 6.0)
+    rows = ("a", 9.0, 1.0, 5.0), ("b", 8.0, 1.0, 7.0), ("c", 7.0, 1.0, 6.0)
     assert left(*rows) == ["a"]
-    assert left(*rows, scarce=("a",)) == ["a", "b"]
+    assert left(*rows, scarce=("a",)) == ["a", "b", "c"]
 
 
 def test_the_best_stays_even_when_it_does_not_pay():

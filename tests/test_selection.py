@@ -263,7 +263,9 @@ def test_everyone_has_the_costs_of_the_offer_they_are_made():
 def test_of_a_channel_without_room_fewer_are_explored_and_their_chance_says_so():
     from models.selection import _expected_kept
 
-    offers = (OfferOptions(id="note"), OfferOptions(id="text", channel="sms", stages=("at_risk",)))
+    strong = AssumedEffect(mu=0.5, sd=0.1)
+    text = OfferOptions(id="text", channel="sms", stages=("at_risk",), effect=strong)
+    offers = (OfferOptions(id="note"), text)
     frame = pl.concat(
         [
             copies(60),
@@ -272,9 +274,13 @@ def test_of_a_channel_without_room_fewer_are_explored_and_their_chance_says_so()
     )
     rule = rules(offers=offers[:1], capacity=40, explore_share=0.5)
     assert decided(frame, rule).counts["by_arm"]["explore"] == 20
-    both = rules(offers=(*offers,), capacity=40, channel_capacity={"sms": 8}, explore_share=0.5)
+    both = rules(offers=offers, capacity=40, channel_capacity={"sms": 8}, explore_share=0.5)
     explored = decided(frame, both).winback.filter(pl.col("arm") == "explore")
-    assert explored.filter(pl.col("channel") == "sms").height <= 4
+    by_text = explored.filter(pl.col("channel") == "sms")
+    assert by_text.height == 4
+    by_note = explored.filter(pl.col("channel") == "email")["assignment_probability"]
+    assert by_note[0] == pytest.approx(20 / 70, abs=1e-6)
+    assert by_text["assignment_probability"][0] < by_note[0]
     drawn = np.random.default_rng(7).hypergeometric(30, 60, 20, size=100_000)
     assert _expected_kept(90, 30, 20, 4) == pytest.approx(drawn.clip(max=4).mean(), abs=0.01)
 
