@@ -14,7 +14,7 @@ from flows.recipe import answers, refuse_other_question
 from flows.retrying import ON_IO
 from flows.settings import Settings
 from flows.survey import said
-from models.bundle import load_bundle
+from models.bundle import is_outdated, load_bundle
 from models.tracking import Champion, champion
 
 
@@ -66,6 +66,11 @@ def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
 
 
 def rival(settings: Settings) -> Champion | None:
-    """The model in use, where it answers the same question."""
+    """The model in use, where a new one has to be compared with it."""
     found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
-    return found if found is not None and answers(found.tags, settings) else None
+    return found if found is not None and can_defend(found, settings) else None
+
+
+def can_defend(found: Champion, settings: Settings) -> bool:
+    """Whether a model answers what the config asks, in a format that this version reads."""
+    return answers(found.tags, settings) and not is_outdated(found.bundle)

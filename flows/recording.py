@@ -55,10 +55,11 @@ def digest(*parts: str) -> str:
 
 def _of_model(settings: Settings, as_of: AsOf, done: Done) -> TrainingRecord:
     trained = done.trained
-    options = settings.resolved()
-    learned_with = digest(
-        json.dumps({name: options[name] for name in _SECTIONS}, sort_keys=True), code_commit()
-    )
+    options, about = settings.resolved(), trained.bundle.about
+    # With the parameters that a search found, and with the features: of another recipe is another model.
+    learned = {**{name: options[name] for name in _SECTIONS}, "xgb": about["xgb"]}
+    names = json.dumps(trained.bundle.contract.names)
+    learned_with = digest(json.dumps(learned, sort_keys=True), names, code_commit())
     contract = json.dumps(trained.bundle.contract.to_json(), sort_keys=True)
     params = {f"{name}.{k}": v for name in _SECTIONS for k, v in options[name].items()}
     tested, docs = date.fromisoformat(str(trained.judged["as_of"].max())), inputs.data_docs(settings)
@@ -67,7 +68,7 @@ def _of_model(settings: Settings, as_of: AsOf, done: Done) -> TrainingRecord:
         "model.digest": trained.bundle.digest,
         QUESTION: question(settings),
     }
-    about, response = trained.bundle.about, recipe(settings).response
+    response = recipe(settings).response
     findings = findings_of(
         trained, response, lake_version=done.lake_version, currency=settings.currency, docs=docs
     )

@@ -6,7 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows import inputs
-from flows.recipe import answers
+from flows.champion import can_defend
 from flows.settings import Settings
 from models.promotion import Comparison, Scores, Verdict, judge
 from models.tracking import (
@@ -41,7 +41,7 @@ def consider(settings: Settings, made: RegisteredModel) -> Verdict:
 
 def _verdict(settings: Settings, made: RegisteredModel, present: Champion | None) -> Verdict:
     own, tolerance = _scores(dict(made.metrics), dict(made.tags)), settings.train.promote_tolerance
-    if present is None or not answers(present.tags, settings):
+    if present is None or not can_defend(present, settings):
         return judge(own, None, tolerance)
     against = made.tags.get(AGAINST)
     if against not in {None, present.version}:

@@ -158,10 +158,14 @@ def _not_ours(table: pl.DataFrame) -> pl.DataFrame:
 
 def _rates(watched: Watched, options: WatchOptions) -> Iterator[Alarm]:
     rate = watched.rate
-    if rate is None or rate.mean <= 0:
+    if rate is None:
         return
-    gap = abs(watched.predicted_rate / rate.mean - 1)
-    if gap > options.rate_gap.limit and abs(watched.predicted_rate - rate.mean) > 3 * rate.error:
+    # Where nobody of n came back, 3 / n may all the same have been due (95 %, the rule of three).
+    observed = rate.mean if rate.mean > 0 else min(3 / rate.people, watched.predicted_rate)
+    if observed <= 0:
+        return
+    gap = abs(watched.predicted_rate / observed - 1)
+    if gap > options.rate_gap.limit and abs(watched.predicted_rate - observed) > 3 * rate.error:
         yield _alarm(
             Signal.RATE_GAP,
             options.rate_gap,

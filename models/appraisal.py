@@ -11,6 +11,7 @@ import polars as pl
 from features.errors import DataRefused
 from features.table import KEYS
 from models.assignment import stratum
+from models.effects import Effects
 from models.options import ConsentOptions, ContactOptions, EffectOptions, ListOptions, OfferOptions
 from models.profit import ORDER_AMOUNTS, appraise, best, order_amounts
 from models.tiers import HABITS, limits, with_tier, worth
@@ -33,7 +34,10 @@ READ = (
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a decision follows: sections of the config."""
+    """What a decision follows: sections of the config, and what is known of the effects of offers.
+
+    Without `effects` they are what `effect` assumes.
+    """
 
     offers: Sequence[OfferOptions]
     effect: EffectOptions
@@ -42,6 +46,7 @@ class Rules:
     list: ListOptions
     currency: str
     value_months: int
+    effects: Effects | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +108,17 @@ def appraised(
     """
     people = _joined(predictions, facts)
     everyone = common or Common.of(figures(predictions, facts))
+    tiered = with_tier(people, everyone.tiers).with_columns(stratum())
     offers = appraise(
-        people, rules.offers, rules.effect, rules.contact, rules.currency, usual_order=everyone.usual_order
+        tiered,
+        rules.offers,
+        rules.effect,
+        rules.contact,
+        rules.currency,
+        usual_order=everyone.usual_order,
+        effects=rules.effects,
     )
     top = best(offers, rules.list.salt)
-    tiered = with_tier(people, everyone.tiers).with_columns(stratum())
     together = tiered.join(top, on="customer_id", validate="1:1").sort("customer_id")
     return Appraised(together, _contenders(offers, rules.list.salt))
 

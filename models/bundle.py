@@ -124,6 +124,15 @@ def load_bundle(folder: Path) -> Bundle:
     )
 
 
+def is_outdated(folder: Path) -> bool:
+    """Whether a folder holds a bundle of another version of winback: it can neither score nor defend."""
+    try:
+        schema = json.loads((folder / _JSON).read_text("utf-8")).get("schema")
+    except (OSError, ValueError):  # what `load_bundle` is to tell
+        return False
+    return schema not in {None, _SCHEMA}
+
+
 def predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
     """What the model believes of each row, in the order of the rows.
 

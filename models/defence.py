@@ -8,11 +8,12 @@ on those test days that lie on or after the last day it knew. Without one nothin
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
 from features.asof import AsOf
+from features.options import Options
 from models.bundle import Bundle, predict
 from models.challenge import CHAMPION, GROUPS, MEASURES, challenge
 from models.comparison import compare
@@ -23,6 +24,7 @@ from models.promotion import Comparison
 from models.rolling import Judged, judge_recipe
 from models.scoring import other_scorings
 
+_Kind = TypeVar("_Kind", bound=Options)
 _SAID = {f"{CHAMPION}.score": "p0", f"{CHAMPION}.p0": "p0", f"{CHAMPION}.value": "expected_margin"}
 _KEYS = ["as_of", "customer_id"]
 
@@ -68,26 +70,39 @@ def _same_recipe(recipe: Recipe, contract: FeatureContract, champion: Bundle) ->
 def _stored(rows: pl.DataFrame, days: Sequence[date], champion: Bundle) -> pl.DataFrame:
     """What the stored model says of the days that it cannot have learned from."""
     knew = date.fromisoformat(champion.about["as_of"])
-    return _said(predict(champion, rows.filter(pl.col("as_of").is_in([day for day in days if day >= knew]))))
+    asked = pl.col("as_of").is_in([day for day in days if day >= knew])
+    return _said(predict(champion, _known_to(champion, rows.filter(asked))))
 
 
 def _refitted(
     rows: pl.DataFrame, as_of: AsOf, days: Sequence[date], recipe: Recipe, champion: Bundle
 ) -> pl.DataFrame:
     """What the champion's recipe says of the test days, fitted on what was known by each."""
-    known = (*champion.contract.names, *champion.contract.ignored)
-    theirs = rows.select(name for name in rows.columns if not is_feature(name) or name in known)
+    theirs = _known_to(champion, rows)
     return _said(judge_recipe(theirs, as_of, _recipe_of(champion.about, recipe), days).rows)
 
 
+def _known_to(champion: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows without features that are newer than the champion."""
+    known = (*champion.contract.names, *champion.contract.ignored)
+    return rows.select(name for name in rows.columns if not is_feature(name) or name in known)
+
+
 def _recipe_of(about: Mapping[str, Any], ours: Recipe) -> Recipe:
+    """The champion's settings, but for what says on how little may be learned: the test days are ours."""
+    train = _options(TrainOptions, about["train"])
     return replace(
         ours,
-        xgb=XgbOptions.model_validate(about["xgb"]),
-        train=TrainOptions.model_validate(about["train"]),
-        value=ValueOptions.model_validate(about["value"]),
+        xgb=_options(XgbOptions, about["xgb"]),
+        train=train.model_copy(update={"min_positives": ours.train.min_positives}),
+        value=_options(ValueOptions, about["value"]),
         seed=about["seed"],
     )
+
+
+def _options(kind: type[_Kind], kept: Mapping[str, Any]) -> _Kind:
+    """Settings that an earlier version kept; those that there are no longer change nothing."""
+    return kind.model_validate({name: kept[name] for name in kind.model_fields if name in kept})
 
 
 def _said(scored: pl.DataFrame) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from models.matrix import FeatureContract
 from models.metrics import Response, expected_gain
 from models.plots import calibration_png, gain_png, profit_png, stability_png, strata_png
 from models.reasons.summary import shap_files
-from models.scoring import YEAR_MARGIN
+from models.scoring import YEAR_MARGIN, contact_order, other_scorings
 from models.search import Trial
 from models.stability import agreement, stability
 from models.tracking import CONTRACT, Facts, NestedRun
@@ -152,19 +152,18 @@ def _profit(
     response, weight = findings.response, findings.judged["weight"].to_numpy()
     worth = findings.judged[YEAR_MARGIN].cast(pl.Float64).fill_null(0.0).to_numpy()
     believed = expected_gain(churn, worth, response)
+    others = other_scorings(findings.judged)
+    lists = {n: contact_order(findings.judged, others[n], response) for n in rivals if n in others}
     came = weight * expected_gain(churned.astype(float), worth, response) / response.minor_units
     cut = float((believed > 0).mean())
     unit = findings.subject.currency
-    return {PROFIT: profit_png(came, {"model": believed, **rivals}, cut, unit=unit)}
+    return {PROFIT: profit_png(came, {"model": believed, **rivals, **lists}, cut, unit=unit)}
 
 
 def _rivals(judged: pl.DataFrame) -> dict[str, Floats]:
-    """How each baseline ranks those who stay away, likeliest first."""
-    scores = [name for name in judged.columns if name.endswith(_SCORE)]
-    found = {
-        name.removesuffix(_SCORE): -judged[name].cast(pl.Float64).fill_null(float("-inf")).to_numpy()
-        for name in scores
-    }
+    """How each baseline that has judged everybody ranks those who stay away, likeliest first."""
+    scores = [name for name in judged.columns if name.endswith(_SCORE) and not judged[name].has_nulls()]
+    found = {name.removesuffix(_SCORE): -judged[name].cast(pl.Float64).to_numpy() for name in scores}
     if found or "days_since_last_purchase" not in judged.columns:
         return found
     return {"recency": judged["days_since_last_purchase"].cast(pl.Float64).to_numpy()}

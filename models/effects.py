@@ -1,12 +1,13 @@
 """What does contacting someone change, and how sure are we of it?
 
 An effect is a shift `delta ~ Normal(mu, sd)` of the log-odds of buying. Here it is assumed (evidence C);
-what is measured later has the same shape, so nothing below changes with it.
+what is measured (`models.uplift`) has the same shape, so nothing below changes with it.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import NormalDist
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -39,6 +40,24 @@ class Shift:
     def is_harmful(self, percentile: float) -> NDArray[np.bool_]:
         """Credibly negative: even the (1 - percentile) quantile of the shift lies below 0."""
         return self.mu - NormalDist().inv_cdf(percentile) * self.sd < 0
+
+
+class Effects(Protocol):
+    """Whatever knows the effect of offers."""
+
+    def shift(self, people: pl.DataFrame, offer: OfferOptions) -> tuple[Shift, Evidence]:
+        """The effect of an offer on each person, and where that comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """Effects as the config assumes them."""
+
+    options: EffectOptions
+
+    def shift(self, people: pl.DataFrame, offer: OfferOptions) -> tuple[Shift, Evidence]:
+        """See `assumed`; `people` have a `stage`."""
+        return assumed(people["stage"], offer, self.options), Evidence.ASSUMED
 
 
 def assumed(stage: pl.Series, offer: OfferOptions, options: EffectOptions) -> Shift:

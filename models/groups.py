@@ -16,6 +16,7 @@ _LEAST_ROWS = 500
 _MOST_VALUES = 20
 _MOST_SHOWN = 4
 _MOST_SEGMENTS = 12
+_LONGEST_NAME = 100
 
 
 def stages(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -50,8 +51,9 @@ def _values(rows: pl.DataFrame, column: str) -> dict[str, pl.DataFrame]:
 
 
 def _plain(values: pl.Series) -> pl.Series:
-    """Values as parts of a metric's name, where MLflow allows letters, digits and dashes."""
-    return values.str.strip_chars().str.to_lowercase().str.replace_all(r"[^\w-]+", "-")
+    """Values as parts of a metric's name, where MLflow allows so many letters, digits and dashes."""
+    names = values.str.strip_chars().str.to_lowercase().str.replace_all(r"[^\w-]+", "-")
+    return names.str.head(_LONGEST_NAME)
 
 
 def _is_category(name: str, dtype: pl.DataType) -> bool:

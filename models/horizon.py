@@ -129,7 +129,7 @@ def choose(
     days = _days(as_of, first_day)
     judged = _judgeable(days, options)
     curve = error_curve(silences, judged, options.type_1_weight)
-    trainable = [one for one in options.horizon_candidates if 2 * one + options.gap_days <= days]
+    trainable = _trainable(days, options)
     doubt = _doubt(silences, judged, days)
     if doubt is not None:
         return _by_gaps(gaps, trainable or list(options.horizon_candidates[:1]), curve, doubt)
@@ -147,7 +147,11 @@ def _days(as_of: AsOf, first_day: date) -> int:
 
 
 def _judgeable(days: int, options: ChurnOptions) -> list[int]:
-    return [one for one in options.horizon_candidates if _SPANS * one <= days]
+    return [one for one in _trainable(days, options) if _SPANS * one <= days]
+
+
+def _trainable(days: int, options: ChurnOptions) -> list[int]:
+    return [one for one in options.horizon_candidates if 2 * one + options.gap_days <= days]
 
 
 def _errors(silences: pl.DataFrame, horizon: int) -> tuple[int, int, float | None, float | None]:

@@ -127,6 +127,14 @@ class OfferOptions(Options):
     effect: AssumedEffect | None = Field(default=None, description="its own assumed effect")
 
 
+class UpliftOptions(Options):
+    """When own randomised contacts are enough to learn who answers to an offer (evidence A)."""
+
+    folds: int = Field(default=4, ge=3, le=10, description="customer folds that a model must prove itself in")
+    least_in_arm: int = Field(default=500, ge=50, description="people contacted, and held out, that it needs")
+    least_returns: int = Field(default=50, ge=10, description="of these, people who came back, in each arm")
+
+
 class ContactOptions(Options):
     """What a contact costs."""
 

@@ -14,7 +14,7 @@ from features.errors import ConfigError, DataRefused
 from features.hashing import uniform
 from features.money import exponent
 from features.wording import counted
-from models.effects import Array, Evidence, assumed, response
+from models.effects import Array, Assumption, Effects, Evidence, Shift, response
 from models.options import ContactOptions, EffectOptions, OfferOptions
 
 # Features that tell what a customer's next order will probably amount to (minor units), the better one first.
@@ -60,6 +60,7 @@ def appraise(
     currency: str,
     *,
     usual_order: float | None = None,
+    effects: Effects | None = None,
 ) -> pl.DataFrame:
     """The expected incremental profit (EIP) of every offer to every customer.
 
@@ -86,6 +87,7 @@ def appraise(
         currency: reporting currency, for the costs in the config.
         usual_order: what an order counts as where nothing is known, minor units; default the median of these
             people's.
+        effects: what is known of the effects of offers; default what is assumed.
 
     Returns:
         One row per customer and offer (`APPRAISALS`), sorted by customer, offers in the order given.
@@ -99,9 +101,15 @@ def appraise(
     amounts = people.select(order_amounts(people)).to_series()
     median = amounts.median() if usual_order is None else usual_order
     orders = amounts.fill_null(median if isinstance(median, float) else 0.0).to_numpy()
+    known = effects or Assumption(effect)
     parts = [
         _one(
-            people, offer, effect, contact.cost[offer.channel] * unit, _offer_cost(orders, offer, unit)
+            people,
+            offer,
+            known.shift(people, offer),
+            effect.cautious_percentile,
+            contact_cost=contact.cost[offer.channel] * unit,
+            cost=_offer_cost(orders, offer, unit),
         ).with_columns(_order=pl.lit(place))
         for place, offer in enumerate(offers)
     ]
@@ -136,11 +144,17 @@ def best(appraisals: pl.DataFrame, salt: str) -> pl.DataFrame:
 
 
 def _one(
-    people: pl.DataFrame, offer: OfferOptions, effect: EffectOptions, contact_cost: float, cost: Array
+    people: pl.DataFrame,
+    offer: OfferOptions,
+    told: tuple[Shift, Evidence],
+    percentile: float,
+    *,
+    contact_cost: float,
+    cost: Array,
 ) -> pl.DataFrame:
     p0 = np.clip(people["p0"].to_numpy(), _P_EDGE, 1 - _P_EDGE)
     worth, worth_se = people["value_if_returned"].to_numpy(), people["value_se"].to_numpy()
-    shift = assumed(people["stage"], offer, effect)
+    shift, evidence = told
     p1, slope = response(np.log(p0 / (1 - p0)), shift)
     gain = worth - offer.redeem_share * cost
     eip = p1 * gain - p0 * worth - contact_cost
@@ -159,10 +173,10 @@ def _one(
             "contact_cost": np.full_like(p0, contact_cost),
             "expected_cost": contact_cost + p1 * offer.redeem_share * cost,
             "uplift": p1 - p0,
-            "evidence": str(Evidence.ASSUMED),
+            "evidence": str(evidence),
             "expected_incremental_profit": eip,
-            "expected_incremental_profit_low": eip + _z(effect) * np.sqrt(variance),
-            "harmful": shift.is_harmful(effect.cautious_percentile),
+            "expected_incremental_profit_low": eip + NormalDist().inv_cdf(percentile) * np.sqrt(variance),
+            "harmful": shift.is_harmful(percentile),
         },
         schema=APPRAISALS,
     )
@@ -171,10 +185,6 @@ def _one(
 def _offer_cost(orders: Array, offer: OfferOptions, unit: float) -> Array:
     fixed = np.full_like(orders, offer.cost * unit)
     return fixed if offer.cost_rate == 0 else fixed + offer.cost_rate * orders
-
-
-def _z(effect: EffectOptions) -> float:
-    return NormalDist().inv_cdf(effect.cautious_percentile)
 
 
 def _check(people: pl.DataFrame, offers: Sequence[OfferOptions]) -> None:

@@ -200,10 +200,7 @@ def _profit(rows: pl.DataFrame, scoring: Scoring, terms: Terms) -> Measures:
     """Mean assumed profit per contact at the top of the list that the scoring would write."""
     response, year = terms.response, _year_margin(rows)
     gain = expected_gain((~rows["returned"]).to_numpy(), year, response)
-    believed = -rows[scoring.score].to_numpy()
-    if scoring.p0:
-        believed = expected_gain(1 - rows[scoring.p0].to_numpy(), year, response)
-    ranking = Ranking.of(believed)
+    ranking = Ranking.of(contact_order(rows, scoring, response))
 
     def measures(weight: Array) -> dict[str, float]:
         held = Held.of(gain, ranking, weight)
@@ -211,6 +208,19 @@ def _profit(rows: pl.DataFrame, scoring: Scoring, terms: Terms) -> Measures:
         return {f"profit_at_{name}": held.mean_at(share) / units for name, share in terms.shares.items()}
 
     return measures
+
+
+def contact_order(rows: pl.DataFrame, scoring: Scoring, response: Response) -> Array:
+    """Whom the scoring would contact first: the highest.
+
+    By the gain that its probabilities promise; without them by the value it sees, for a rule of spend picks
+    those who spend most, whoever returns likelier; else by the likeliest churners.
+    """
+    if scoring.p0:
+        return expected_gain(1 - rows[scoring.p0].to_numpy(), _year_margin(rows), response)
+    if scoring.value:
+        return np.asarray(rows[scoring.value].to_numpy(), float)
+    return np.asarray(-rows[scoring.score].to_numpy(), float)
 
 
 def _year_margin(rows: pl.DataFrame) -> Array:

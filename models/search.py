@@ -33,6 +33,16 @@ _DAYS = 3
 _MOST_ROWS = 200_000
 # Trials drawn at random before the sampler follows what it has seen, and days judged before one is given up.
 _STARTUP, _WARMUP = 8, 1
+# How far each parameter may vary: no further than where small shops still learn.
+_RANGES: Mapping[str, tuple[int, int] | tuple[float, float]] = {
+    "max_depth": (2, 7),
+    "learning_rate": (0.01, 0.2),
+    "min_child_weight": (1.0, 500.0),
+    "subsample": (0.4, 1.0),
+    "colsample_bytree": (0.05, 1.0),
+    "reg_lambda": (0.1, 100.0),
+}
+_BY_SCALE = ("learning_rate", "min_child_weight", "colsample_bytree", "reg_lambda")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +97,7 @@ def search(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, tests: list[date], j
     while len(done := _finished(study)) < recipe.search.trials:
         study.sampler = _sampler(recipe.seed + len(done))
         if not done:
-            study.enqueue_trial({name: getattr(recipe.xgb, name) for name in _space()})
+            study.enqueue_trial({name: getattr(recipe.xgb, name) for name in _RANGES})
         _try(study, sample, masks, recipe)
     best = _options(recipe, study.best_params)
     return Searched(best, tuple(_told(number, trial) for number, trial in enumerate(done)))
@@ -97,7 +107,7 @@ def _try(study: "optuna.Study", sample: Sample, masks: Sequence[tuple[Mask, Mask
     """One trial; given up when it falls behind on the days judged so far."""
     from optuna.trial import TrialState
 
-    trial = study.ask(_space())
+    trial = study.ask(_space(recipe.xgb))
     trees = Trees("binary:logistic", _options(recipe, trial.params), recipe.seed)
     losses: list[float] = []
     for past, judged in masks:
@@ -122,18 +132,19 @@ def _thinned(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(uniform("customer_id", "search") < _MOST_ROWS / len(rows))
 
 
-def _space() -> "dict[str, optuna.distributions.BaseDistribution]":
-    """What may vary, and how far: no further than where small shops still learn."""
+def _space(configured: XgbOptions) -> "dict[str, optuna.distributions.BaseDistribution]":
+    """What may vary, and how far: the ranges, and as far as the configured set lies beyond them."""
     from optuna.distributions import FloatDistribution, IntDistribution
 
-    return {
-        "max_depth": IntDistribution(2, 7),
-        "learning_rate": FloatDistribution(0.01, 0.2, log=True),
-        "min_child_weight": FloatDistribution(1, 500, log=True),
-        "subsample": FloatDistribution(0.4, 1.0),
-        "colsample_bytree": FloatDistribution(0.05, 1.0, log=True),
-        "reg_lambda": FloatDistribution(0.1, 100, log=True),
-    }
+    found: dict[str, optuna.distributions.BaseDistribution] = {}
+    for name, (low, high) in _RANGES.items():
+        own = getattr(configured, name)
+        ends = min(low, own), max(high, own)
+        if isinstance(low, int):
+            found[name] = IntDistribution(*ends)
+        else:
+            found[name] = FloatDistribution(*ends, log=name in _BY_SCALE and own > 0)
+    return found
 
 
 def _options(recipe: Recipe, params: Mapping[str, Any]) -> XgbOptions:

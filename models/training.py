@@ -130,7 +130,7 @@ def train(
         bundle,
         metrics,
         snapshots,
-        _params(bundle, fitted, rows),
+        {**_found(searched), **_params(bundle, fitted, rows)},
         judged,
         _deciles(judged),
         fitted.churn.curves,
@@ -170,9 +170,18 @@ def _figures(judged: pl.DataFrame, recipe: Recipe, split: str) -> dict[str, floa
 
 def _drift(snapshots: Mapping[date, Mapping[str, float]], split: str) -> float:
     """How far whole test days were off, root mean square of the log-odds."""
-    both = [[one[f"{split}.mean_{name}"] for name in ("observed", "predicted")] for one in snapshots.values()]
-    observed, predicted = np.array(both).T
+    names = ("observed", "predicted")
+    both = [[one[f"{split}.mean_{name}"] for name in names] for one in snapshots.values()]
+    # Half a person of either kind: a day without any return is far off, but not without end.
+    half = [[0.5 / (one[f"{split}.customers"] + 1)] for one in snapshots.values()]
+    observed, predicted = np.clip(both, half, 1 - np.array(half)).T
     return float(np.sqrt(np.mean((logit(predicted) - logit(observed)) ** 2)))
+
+
+def _found(searched: Searched) -> dict[str, float | int]:
+    """Parameters of the trees that a search has put in place of the configured ones."""
+    names = searched.trials[0].params if searched.trials else ()
+    return {f"xgb.{name}": getattr(searched.xgb, name) for name in names}
 
 
 def _params(bundle: Bundle, fitted: Fitted, rows: pl.DataFrame) -> dict[str, str | int | float]:

@@ -29,6 +29,10 @@ _FLOORS = {"by_return": 1e-3, "direct": 1e-3, "spend": 1.0, "attrition": 1e-2}
 _TREES = 4
 # Margins above this quantile of the returns' count as it while trees and blend are fitted.
 _TAIL = 0.995
+_LOSS_NOTE = (
+    "Hardly any return brought a margin above 0: look at costs and the sign of amounts. The expected margin "
+    "is p0 times that of a return."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +116,11 @@ def fit_window(
     size, of_return = crossed_margin(data, returned, contract, xgb, seed, _TREES)
     by_return = chance * of_return
     people, weight = data.rows["customer_id"].to_numpy(), data.rows["weight"].cast(pl.Float64).to_numpy()
-    if size.level is None:
+    cap = float(np.quantile(data.margin[returned], _TAIL)) if returned.any() else 0.0
+    if size.level is None or cap <= 0:
         interval = fit_interval(by_return, data.margin, weight, people)
-        return WindowMargin(size, None, 1.0, None, (), (), interval), [_thin_note(int(returned.sum()))]
-    cap = float(np.quantile(data.margin[returned], _TAIL))
+        note = _LOSS_NOTE if size.level is not None else _thin_note(int(returned.sum()))
+        return WindowMargin(size, None, 1.0, None, (), (), interval), [note]
     capped = np.clip(data.margin, 0.0, cap)
     matrix, fold = to_matrix(data.rows, contract), data.rows["fold"].to_numpy()
     sample = Sample(matrix, capped / size.scale, weight, fold)

@@ -98,7 +98,14 @@ def test_counts_of_our_own_contacts_raise_no_alarm():
 
 def test_a_difference_of_rates_within_chance_is_no_alarm():
     assert raised(predicted_rate=0.5, rate=Rate(0.3, 0.07, 40)) == {}
-    assert raised(predicted_rate=0.5, rate=Rate(0.0, 0.0, 40)) == {}
+    assert raised(predicted_rate=0.05, rate=Rate(0.0, 0.0, 40)) == {}
+    assert raised(predicted_rate=0.0, rate=Rate(0.0, 0.0, 40)) == {}
+
+
+def test_that_nobody_came_back_is_an_alarm_where_many_were_expected():
+    assert raised(predicted_rate=0.5, rate=Rate(0.0, 0.0, 40)) == {
+        Signal.RATE_GAP: (Action.WARN, pytest.approx(0.5 * 40 / 3 - 1))
+    }
 
 
 def test_a_drop_that_the_interval_does_not_show_is_no_alarm():

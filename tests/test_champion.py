@@ -58,6 +58,16 @@ def test_models_of_different_questions_are_not_compared(tmp_path: Path) -> None:
     assert considered(30).promote
 
 
+@pytest.mark.usefixtures("sixty")
+def test_a_champion_that_this_version_cannot_read_gives_way(tmp_path: Path) -> None:
+    settings = shop(tmp_path, 60)
+    assert using.rival(settings) is not None
+    assert not considered(tmp_path, {}, {}).promote
+    (tmp_path / "bundle.json").write_text('{"schema": 1}')
+    assert using.rival(settings) is None
+    assert considered(tmp_path, {}, {}).promote
+
+
 CLEARLY_BETTER = Comparison(3, 0.01, 0.005, 0.015, ece=0.01, ece_champion=0.01).to_metrics()
 WORSE_ALONE = {"test.auroc": 0.85, "test.recency.auroc": 0.8, "test.ece": 0.01}
 

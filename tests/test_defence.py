@@ -66,3 +66,25 @@ def test_a_champion_without_a_feature_is_fitted_again_without_it(frame: pl.DataF
     assert found.comparison is not None
     assert not found.comparison.same_recipe
     assert found.judged["champion.p0"].to_list() == before.judged["p0"].to_list()
+
+
+def _about(champion: Trained, **train: object) -> dict[str, object]:
+    return {**champion.bundle.about, "train": {**champion.bundle.about["train"], **train}}
+
+
+def test_a_feature_that_is_newer_than_the_champion_and_says_nothing_yet_stops_no_training(
+    frame: pl.DataFrame, champion: Trained
+):
+    more = frame.with_columns(first_category=pl.lit(None, pl.String))
+    found = train(more, AS_OF, RECIPE, champion=champion.bundle)
+    assert found.comparison is not None
+    assert (found.comparison.snapshots, found.comparison.same_recipe) == (2, True)
+
+
+@pytest.mark.parametrize("kept", [{"min_positives": 5000}, {"gone_with_an_earlier_version": 5}])
+def test_settings_of_the_champion_that_could_not_be_fitted_today_stop_no_training(
+    frame: pl.DataFrame, champion: Trained, kept: dict[str, object]
+):
+    found = train(frame, AS_OF, RECIPE, champion=replace(champion.bundle, about=_about(champion, **kept)))
+    assert found.comparison is not None
+    assert (found.comparison.snapshots, found.comparison.difference) == (3, 0.0)

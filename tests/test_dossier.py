@@ -117,13 +117,29 @@ def test_without_a_years_margin_there_is_no_profit_curve():
     assert "profit.png" not in made["report/model_card.md"].decode()
 
 
-def test_every_baseline_that_ranks_is_in_the_pictures():
-    judged = pl.DataFrame({"rfm.score": [0.1, None], "mbg_nbd.score": [2, 1], "rfm.p0": [0.1, 0.2]})
+def test_every_baseline_that_ranks_everybody_is_in_the_pictures():
+    judged = pl.DataFrame(
+        {
+            "rfm.score": [0.1, float("-inf")],
+            "mbg_nbd.score": [2, 1],
+            "rfm.p0": [0.1, 0.2],
+            "champion.score": [0.1, None],
+        }
+    )
     found = dossier._rivals(judged)
     assert {name: score.tolist() for name, score in found.items()} == {
         "rfm": [-0.1, np.inf],
         "mbg_nbd": [-2.0, -1.0],
     }
+
+
+def test_the_profit_curve_of_a_baseline_is_that_of_the_list_it_would_write(monkeypatch):
+    findings = dossier.findings_of(trained(), Response(), lake_version="x", currency="", docs=None)
+    judged = findings.judged.with_columns(pl.col("p0").alias("twin.score"), pl.col("p0").alias("twin.p0"))
+    drawn = {}
+    monkeypatch.setattr(dossier, "profit_png", lambda _, ranked, *__, **___: drawn.update(ranked) or b"")
+    dossier.files_of(replace(findings, judged=judged))
+    assert drawn["twin"].tolist() == drawn["model"].tolist()
 
 
 def test_the_card_says_what_on_whom_and_how_well():

@@ -189,6 +189,15 @@ def test_a_short_history_goes_by_the_gaps_and_says_so():
     )
 
 
+def test_what_cannot_be_trained_because_of_the_gap_is_not_judged_either():
+    options = ChurnOptions(horizon_candidates=(10, 20, 30, 40), gap_days=65)
+    as_of, back_and_gone = AsOf(FIRST + timedelta(days=99), 90), silences((5, True, 500), (50, False, 500))
+    assert choose(back_and_gone, gaps(5), as_of, FIRST, options).horizon_days == 10
+    never = ChurnOptions(horizon_candidates=(10, 20, 30, 40), gap_days=90)
+    assert judged_days(as_of, FIRST, never) == []
+    assert choose(back_and_gone, gaps(5), as_of, FIRST, never).horizon_days == 10
+
+
 def test_gaps_give_no_longer_horizon_than_can_be_trained():
     as_of = AsOf(FIRST + timedelta(days=99), 90)
     options = ChurnOptions(gap_days=11)

@@ -107,6 +107,9 @@ def test_big_values_of_categories_are_segments():
         .otherwise(pl.lit("shop")),
         region=pl.when(pl.int_range(pl.len()) % 100 > 0).then(pl.lit("north")).otherwise(pl.lit("tiny")),
         one_only=pl.lit("x"),
+        first_category=pl.when(pl.int_range(pl.len()) % 2 > 0)
+        .then(pl.lit("home > " * 50))
+        .otherwise(pl.lit("pets")),
         favourite_category=pl.lit("a fact"),
     )
     found = segments(rows)
@@ -114,6 +117,8 @@ def test_big_values_of_categories_are_segments():
         "one_order": rows.filter(pl.col("orders") == 1).height,
         "acquisition_channel.search-paid": 1400,
         "acquisition_channel.shop": 700,
+        "first_category.pets": 1050,
+        f"first_category.{('home-' * 50)[:100]}": 1050,
         "region.north": 2079,
     }
     assert "test.acquisition_channel.search-paid.auroc" in evaluate(rows, Response())
@@ -160,7 +165,12 @@ def test_profit_is_that_of_the_list_which_the_scoring_would_write():
         pl.Series("margin_365d", [1000, 90_000, *[2000] * 8]),
         pl.Series("returned", [False, False, *[True] * 8]),
     )
-    rows = rows.with_columns(pl.col("p0").alias("rule.score"))
+    rows = rows.with_columns(
+        pl.col("p0").alias("rule.score"),
+        pl.col("margin_365d").alias("spend.score"),
+        pl.col("margin_365d").alias("spend.value"),
+    )
     found = evaluate(rows, Response(accept_share=0.1, offer_cost=0, contact_cost=5, minor_units=100))
     assert found["test.profit_at_10pct"] == pytest.approx((0.1 * 90_000 - 5) / 100)
     assert found["test.rule.profit_at_10pct"] == pytest.approx((0.1 * 1000 - 5) / 100)
+    assert found["test.spend.profit_at_10pct"] == found["test.profit_at_10pct"]  # the one who spends most

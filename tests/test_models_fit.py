@@ -81,6 +81,17 @@ def test_labels_after_a_test_days_purge_line_do_not_change_its_figures(trained: 
     assert again.snapshots[date(2024, 4, 1)] != trained.snapshots[date(2024, 4, 1)]
 
 
+def test_a_test_day_on_which_nobody_returned_widens_the_error_but_not_without_end():
+    nobody = pl.col("as_of") == date(2024, 5, 1)
+    closed = training_frame(people=300).with_columns(
+        returned=pl.col("returned") & ~nobody, days_to_return=pl.when(~nobody).then("days_to_return")
+    )
+    found = train(closed, AS_OF, RECIPE)
+    assert found.snapshots[date(2024, 5, 1)]["test.mean_observed"] == 0
+    drift = found.bundle.returning.calibration.by_standing["active"].drift
+    assert 1 < drift < logit(np.array([1 - 0.5 / 301]))[0]
+
+
 def test_a_saved_bundle_scores_as_before(trained: Trained, tmp_path: Path):
     features = feature_frame()
     trained.bundle.save(tmp_path / "model")

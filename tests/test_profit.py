@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from features.errors import ConfigError, DataRefused
 from models import appraisal
-from models.effects import Shift, assumed, expit, response
+from models.effects import Evidence, Shift, assumed, expit, response
 from models.options import AssumedEffect, ContactOptions, EffectOptions, OfferOptions
 from models.profit import appraise, best
 
@@ -175,3 +175,15 @@ def test_predictions_and_features_of_different_people_are_refused():
     assert both.people["customer_id"].to_list() == ["c0000", "c0001", "c0002"]
     with pytest.raises(DataRefused, match="3 customers and features for 2; 2"):
         appraisal.appraised(copies(3), copies(2).select("customer_id", "as_of", "stage"), rule)
+
+
+def test_what_is_learned_of_an_offer_takes_the_place_of_what_is_assumed():
+    class Learned:
+        def shift(self, people: pl.DataFrame, offer: OfferOptions) -> tuple[Shift, Evidence]:
+            assert offer.id == "message"
+            return Shift(np.full(len(people), -0.3), np.full(len(people), 0.1)), Evidence.POOLED
+
+    found = appraised(copies(2), rules(effects=Learned())).offers
+    assert found["evidence"].unique().to_list() == ["B"]
+    assert (found["uplift"] < 0).all()
+    assert found["harmful"].all()

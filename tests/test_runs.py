@@ -182,7 +182,7 @@ def test_a_contract_that_was_not_kept_is_no_change(blank: Store, tmp_path: Path)
     assert "Features: not kept by one of the two." in found["sentences"]
 
 
-@pytest.mark.parametrize("name", ["7", "ffffffffffff", "x' OR 1=1 --", "", "ab", "model 1"])
+@pytest.mark.parametrize("name", ["7", "9" * 30, "ffffffffffff", "x' OR 1=1 --", "", "ab", "model 1"])
 def test_a_training_that_is_none_is_told_with_those_there_are(settings: Settings, name: str):
     with pytest.raises(ConfigError, match=r"There is no training .*model 2 \(.*model 1 \("):
         runs.differences(settings, "1", name)

@@ -1,5 +1,6 @@
 """A search ends with no worse parameters than it began with, goes on after a kill, and sees no test."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -43,6 +44,18 @@ def test_a_search_begins_with_the_configured_parameters_and_ends_no_worse(rows: 
     assert found.xgb == XGB.model_copy(update=dict(best.params))
 
 
+@pytest.mark.parametrize(
+    "own", [{"max_depth": 9}, {"learning_rate": 0.5}, {"reg_lambda": 0}, {"min_child_weight": 0}]
+)
+def test_configured_parameters_beyond_the_usual_ranges_are_where_a_search_begins(
+    rows: pl.DataFrame, tmp_path: Path, own: dict[str, float]
+):
+    start = replace(recipe(10), xgb=XGB.model_copy(update=own))
+    found = search(rows, AS_OF, start, TESTS, tmp_path / "a.journal")
+    assert {name: found.trials[0].params[name] for name in own} == own
+    assert len(found.trials) == 10
+
+
 def test_a_search_that_was_killed_ends_where_it_would_have_ended(
     rows: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -74,6 +87,7 @@ def test_a_training_with_trials_uses_what_the_search_found(tmp_path: Path):
     assert len(trained.trials) == 4
     best = min((one for one in trained.trials if one.loss is not None), key=lambda one: one.loss or 0.0)
     assert trained.bundle.about["xgb"]["max_depth"] == best.params["max_depth"]
+    assert trained.params["xgb.max_depth"] == best.params["max_depth"]
     assert train(frame, AS_OF, recipe(0)).trials == ()
 
 

@@ -121,6 +121,14 @@ def test_a_window_of_nothing_but_returned_goods_is_expected_to_cost() -> None:
     assert found.min() < 0
 
 
+def test_a_shop_that_loses_on_every_return_is_told_so(rows: pl.DataFrame) -> None:
+    some = rows.with_columns(-pl.col("window_margin").abs())
+    fitted, notes = fit_window(some, CONTRACT, XGB, 7, chances(some))
+    assert notes[0].startswith("Hardly any return brought a margin above 0")
+    found = fitted.expected(to_matrix(some, CONTRACT), some["stage"], chances(some))
+    assert found.sum() == pytest.approx(some["window_margin"].sum(), rel=0.1)
+
+
 def test_bounds_hold_as_many_as_they_promise(window: WindowMargin) -> None:
     fresh = value_rows(Truth(tail=1.2), days=3, seed=9)
     expected = window.expected(to_matrix(fresh, CONTRACT), fresh["stage"], chances(fresh))

@@ -24,6 +24,8 @@ BASELINES = ("recency", "spend_365d", "rfm", "mbg_nbd", "xgb_rfm", "champion")
 _TRAININGS = f"tags.`{KEY}` LIKE '%' and tags.`{PARENT}` IS NULL"
 _RUN_ID = re.compile(r"[0-9a-f]{4,32}")
 _SHOWN = 20
+# Digits of a model's number that a database can hold, and the runs that MLflow gives at a time.
+_LONGEST_NUMBER, _MOST_RUNS = 9, 50_000
 _FIGURES = ("auroc", "auroc_low", "auroc_high", "ece", "profit_at_10pct", "value_at_10pct")
 ROWS, SNAPSHOTS = "train.rows", "train.days"
 
@@ -78,7 +80,7 @@ def trainings(store: Store, last: int) -> tuple[Training, ...]:
     if not exists(store):
         return ()
     with connected(store) as client:
-        return _found(client, _TRAININGS, last)
+        return _found(client, _TRAININGS, min(last, _MOST_RUNS))
 
 
 def training(store: Store, name: str) -> Training:
@@ -160,7 +162,7 @@ def _versions(client: "MlflowClient") -> tuple[dict[str, tuple[str, Mapping[str,
 
 def _run_of(client: "MlflowClient", name: str) -> str | None:
     """The run id, or its beginning, that a name stands for; a number is a model first."""
-    if name.isdecimal():
+    if name.isdecimal() and len(name) <= _LONGEST_NUMBER:
         found = client.search_model_versions(f"name = '{MODEL}' and version_number = {int(name)}")
         if found:
             return str(found[0].run_id)

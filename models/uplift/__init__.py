@@ -1,0 +1,32 @@
+"""What does contacting someone change, learned from the own randomised contacts?
+
+`learn` gives, per offer, the strongest evidence there is: a model per person (A), a pooled effect (B), or
+what was assumed (C).
+"""
+
+from models.uplift.contacts import contract_of
+from models.uplift.curves import Estimate, Judged, auuc, curves, qini, qini_over_folds
+from models.uplift.learned import Learned, learn
+from models.uplift.model import UpliftModel, Verdict, fit_uplift, judge_uplift
+from models.uplift.policy import difference, policy_value
+from models.uplift.pooled import Pooled, fit_pooled
+
+__all__ = [
+    "Estimate",
+    "Judged",
+    "Learned",
+    "Pooled",
+    "UpliftModel",
+    "Verdict",
+    "auuc",
+    "contract_of",
+    "curves",
+    "difference",
+    "fit_pooled",
+    "fit_uplift",
+    "judge_uplift",
+    "learn",
+    "policy_value",
+    "qini",
+    "qini_over_folds",
+]

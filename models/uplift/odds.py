@@ -1,0 +1,90 @@
+"""By how much do the log-odds of buying differ between people contacted and people held out?
+
+People are compared only where the same draw treated them alike (a stratum): in each, given how many came back
+in all, how many of these were contacted hangs on the shift alone (the non-central hypergeometric). So strata
+with no return say nothing rather than something wrong, arms of very different size do no harm, and no
+correction for empty cells is needed. Mean and variance are Cornfield's (1956): the mean solves
+`a (n0 - r + a) / ((n1 - a) (r - a)) = exp(shift)`, the variance is the harmonic one of the four counts, times
+n / (n - 1), so that at a shift of 0 both are exact.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from models.metrics import Array
+from models.uplift.contacts import propensity
+
+_CELL = ("offer_id", "stage", "value_tier")
+# Other columns that tell draws apart, where contacts carry them.
+_DRAWS = ("list_id", "stratum")
+_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Strata:
+    """Counts of strata, Float64.
+
+    Attributes:
+        contacted: people contacted.
+        held: people held out.
+        returned: of both, how many came back.
+        among: of these, how many had been contacted.
+    """
+
+    contacted: Array
+    held: Array
+    returned: Array
+    among: Array
+
+    @classmethod
+    def of(cls, counts: pl.DataFrame) -> "Strata":
+        """From the rows of `stratified`."""
+        names = ("contacted", "held", "returned", "among")
+        return cls(*(counts[name].cast(pl.Float64).to_numpy() for name in names))
+
+    def at(self, shift: Array | float) -> tuple[Array, Array]:
+        """Slope and curvature of the log-likelihood of each stratum at a shift."""
+        n1, n0, r = self.contacted, self.held, self.returned
+        a = _mean(n1, n0, r, np.exp(shift))
+        parts = np.stack([a, r - a, n1 - a, n0 - r + a])
+        open_ = (parts > 1e-9).all(axis=0)
+        harmonic = np.where(open_, 1 / np.where(open_, 1 / np.maximum(parts, 1e-9), 1.0).sum(axis=0), 0.0)
+        people = n1 + n0
+        return np.where(open_, self.among - a, 0.0), harmonic * people / np.maximum(people - 1, 1)
+
+
+def stratified(rows: pl.DataFrame) -> pl.DataFrame:
+    """Counts per offer, stage, tier and draw, of strata that hold both arms and a return; sorted.
+
+    Args:
+        rows: contacts: `treated`, `returned`, `assignment_probability`, `offer_id`, `stage`, `value_tier`;
+            `list_id` and `stratum` tell draws apart where there are any.
+    """
+    drawn = rows.with_columns(
+        pl.col("stage", "value_tier").cast(pl.String), _chance=pl.Series(propensity(rows)).round(_DIGITS)
+    )
+    keys = [*_CELL, *(name for name in _DRAWS if name in rows.columns), "_chance"]
+    treated, returned = pl.col("treated"), pl.col("returned").cast(pl.Boolean)
+    return (
+        drawn.group_by(keys)
+        .agg(
+            contacted=treated.sum(),
+            held=(~treated).sum(),
+            returned=returned.sum(),
+            among=(treated & returned).sum(),
+        )
+        .filter(pl.col("contacted") > 0, pl.col("held") > 0, pl.col("returned") > 0)
+        .filter(pl.col("returned") < pl.col("contacted") + pl.col("held"))
+        .sort(keys)
+    )
+
+
+def _mean(n1: Array, n0: Array, r: Array, odds: Array | float) -> Array:
+    """The root of (odds - 1) a^2 - b a + odds n1 r = 0 that is possible, without cancellation."""
+    more = odds - 1
+    b = more * (n1 + r) + n1 + n0
+    return np.asarray(
+        2 * odds * n1 * r / (b + np.sqrt(np.maximum(b * b - 4 * more * odds * n1 * r, 0))), float
+    )

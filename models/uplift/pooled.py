@@ -1,0 +1,214 @@
+"""Evidence B: the shift on the log-odds, pooled from own past contacts per offer, stage and tier.
+
+Cells (an offer to a stage and tier) differ from what is assumed by `e ~ Normal(m, t^2)`, the offer's mean by
+`m ~ Normal(0, s^2 / 2)`, with s the doubt of the assumption. Half of the doubt is about the offer, half about
+its cells: t has a half-t prior of mean square s^2 / 2 (Gelman 2006), so that with no contacts what comes
+out is what was assumed. t is integrated over its restricted likelihood times prior on a grid, as in the
+normal-normal model of random effects (Rover 2020, J. Stat. Softw. 93(6)): with few cells a plugged-in moment
+estimate is too often 0, and its intervals too short.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+
+from features.contracts import Stage
+from models.effects import Shift, assumed
+from models.metrics import Array
+from models.options import EffectOptions, OfferOptions
+from models.tiers import Tier
+from models.uplift.contacts import ordered
+from models.uplift.odds import Strata, stratified
+
+# Own contacts speak for an offer once they weigh this much against the assumption; before, it stays C.
+LEAST_WEIGHT = 0.1
+_CELLS = tuple((str(stage), str(tier)) for stage in Stage for tier in Tier)
+# Spreads of cells and their prior, a half-t with 4 degrees of freedom, where its mean square is 1.
+_GRID = np.linspace(0, 8, 161)
+_PRIOR = (1 + _GRID**2 / 4) ** -2.5
+_GRID, _PRIOR = _GRID / np.sqrt((_PRIOR * _GRID**2).sum() / _PRIOR.sum()), np.log(_PRIOR)
+_STEPS = 20
+_SURE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class OfferEffect:
+    """What is known of an offer.
+
+    Attributes:
+        mu: shift per `stage|tier`.
+        sd: its standard deviation, credible intervals are Normal.
+        mean: shift on the mean over the cells, by how much their contacts say.
+        mean_sd: its standard deviation.
+        weight: of own contacts in that mean, against the assumption: 0 to 1.
+        contacted: people contacted.
+        held: people held out.
+    """
+
+    mu: Mapping[str, float]
+    sd: Mapping[str, float]
+    mean: float
+    mean_sd: float
+    weight: float
+    contacted: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """What own contacts say of each offer."""
+
+    offers: Mapping[str, OfferEffect]
+
+    def speaks_for(self, offer: str) -> bool:
+        """Whether own contacts weigh enough."""
+        return offer in self.offers and self.offers[offer].weight >= LEAST_WEIGHT
+
+    def shift(self, stage: pl.Series, tier: pl.Series, offer: str) -> Shift:
+        """The shift of one offer, one per person.
+
+        Args:
+            stage: stage of each person.
+            tier: value tier of each person.
+            offer: one of `offers`.
+        """
+        cell = pl.select(
+            pl.concat_str(stage.cast(pl.String), tier.cast(pl.String), separator="|")
+        ).to_series()
+        known = self.offers[offer]
+        mu, sd = (
+            cell.replace_strict(dict(values), return_dtype=pl.Float64).to_numpy()
+            for values in (known.mu, known.sd)
+        )
+        return Shift(mu, sd)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {name: asdict(one) for name, one in self.offers.items()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """What `to_json` wrote."""
+        return cls({name: OfferEffect(**one) for name, one in content.items()})
+
+
+def fit_pooled(rows: pl.DataFrame, offers: Sequence[OfferOptions], effect: EffectOptions) -> Pooled:
+    """Pool the own contacts of each offer.
+
+    Args:
+        rows: contacts: `models.uplift.contacts.NEEDED`, `offer_id`, `stage`, `value_tier`; of offers that are
+            not given none is read.
+        offers: what can be offered.
+        effect: what is assumed.
+
+    Raises:
+        DataRefused: when rows cannot be compared.
+    """
+    rows = ordered(rows)
+    counts = stratified(rows)
+    sizes = rows.group_by("offer_id").agg(pl.col("treated").sum(), held=(~pl.col("treated")).sum())
+    found = {name: (one, held) for name, one, held in sizes.iter_rows()}
+    return Pooled(
+        {
+            offer.id: _of_offer(counts.filter(offer_id=offer.id), offer, effect, found.get(offer.id, (0, 0)))
+            for offer in offers
+        }
+    )
+
+
+def _of_offer(
+    counts: pl.DataFrame, offer: OfferOptions, effect: EffectOptions, sizes: tuple[int, int]
+) -> OfferEffect:
+    said = assumed(pl.Series([stage for stage, _ in _CELLS]), offer, effect)
+    names = ["|".join(cell) for cell in _CELLS]
+    place = {name: number for number, name in enumerate(names)}
+    own = pl.concat_str("stage", "value_tier", separator="|").replace_strict(place, return_dtype=pl.Int64)
+    cell = counts.select(own).to_series().to_numpy()
+    excess, information = _differences(Strata.of(counts), cell, said)
+    seen = information > 0
+    doubt = said.sd if not seen.any() else np.full(len(names), _doubt(said.sd, information))
+    if not seen.any() or not (doubt > 0).all():
+        # Nothing was seen, or the config leaves no doubt: what is assumed.
+        mean, sd = float(said.mu.mean()), float(said.sd.mean())
+        return OfferEffect(_named(names, said.mu), _named(names, said.sd), mean, sd, 0.0, *sizes)
+    shrunk = _shrunk(excess, information, float(doubt[0]))
+    share = information / information.sum()
+    mean = float((share * said.mu).sum()) + shrunk.mean
+    assumed_variance = doubt[0] ** 2 / 2 * (1 + float((share**2).sum()))
+    weight = 1 - min(shrunk.mean_variance / assumed_variance, 1.0)
+    return OfferEffect(
+        _named(names, said.mu + shrunk.cells),
+        _named(names, np.sqrt(shrunk.variances)),
+        mean,
+        float(np.sqrt(shrunk.mean_variance)),
+        float(weight),
+        *sizes,
+    )
+
+
+def _named(names: Sequence[str], values: Array) -> dict[str, float]:
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def _doubt(sd: Array, information: Array) -> float:
+    """One doubt for the offer: that of its stages, as far as contacts speak of them."""
+    return float(np.sqrt((information * sd**2).sum() / information.sum()))
+
+
+def _differences(strata: Strata, cell: Array, said: Shift) -> tuple[Array, Array]:
+    """By how much each cell differs from what is assumed, and how precisely that is known (1 / variance).
+
+    One Newton step of each cell from the shift that suits all cells of the offer, found with the assumption
+    as its prior: a cell of few people has no estimate of its own that could be trusted that far.
+    """
+    index, common = cell.astype(np.int64), 0.0
+    prior = 1 / max(float(said.sd.max()), _SURE) ** 2
+    slope = curvature = np.zeros(len(index))
+    for _ in range(_STEPS):
+        slope, curvature = strata.at(said.mu[index] + common)
+        step = (slope.sum() - prior * common) / (curvature.sum() + prior)
+        if abs(step) < 1e-9:
+            break
+        common += float(np.clip(step, -1, 1))
+    information = np.bincount(index, curvature, len(said.mu)).astype(float)
+    steps = np.bincount(index, slope, len(said.mu)).astype(float)
+    excess = common + np.divide(steps, information, out=np.zeros_like(steps), where=information > 0)
+    return excess, information
+
+
+@dataclass(frozen=True, slots=True)
+class _Shrunk:
+    """Posterior of the cells, and of their mean by how much is known of each, as excess over the assumed."""
+
+    cells: Array
+    variances: Array
+    mean: float
+    mean_variance: float
+
+
+def _shrunk(excess: Array, information: Array, doubt: float) -> _Shrunk:
+    scale = doubt / np.sqrt(2)
+    spread = (_GRID * scale)[:, None] ** 2
+    seen = information > 0
+    variance = 1 / np.where(seen, information, 1.0)
+    precision = np.where(seen, 1 / (variance + spread), 0.0)
+    total = precision.sum(axis=1) + 1 / scale**2
+    mean = (precision * excess).sum(axis=1) / total
+    fit = np.log(np.where(seen, precision, 1.0)).sum(axis=1) - np.log(total)
+    fit += mean**2 * total - (precision * excess**2).sum(axis=1)
+    density = np.exp(0.5 * fit + _PRIOR - (0.5 * fit + _PRIOR).max())
+    density /= density.sum()
+    # Given the spread: a cell's own figure and the offer's mean, each as precise as it is.
+    own = np.where(seen, spread / (variance + spread), 0.0)
+    cells = own * excess + (1 - own) * mean[:, None]
+    variances = np.where(seen, own * variance, spread) + (1 - own) ** 2 / total[:, None]
+    middle = (density[:, None] * cells).sum(axis=0)
+    doubts = (density[:, None] * (variances + (cells - middle) ** 2)).sum(axis=0)
+    share = information / information.sum()
+    means = (share * cells).sum(axis=1)
+    errors = (share**2 * own * variance).sum(axis=1) + (share * (1 - own)).sum(axis=1) ** 2 / total
+    centre = float((density * means).sum())
+    return _Shrunk(middle, doubts, centre, float((density * (errors + (means - centre) ** 2)).sum()))
