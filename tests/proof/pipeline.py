@@ -52,7 +52,8 @@ class Pipeline:
         """Whom to contact on the shop's day."""
         if week in REFITS and week:
             self.bundles[week] = learned(shop, self._contacts, self._engine)
-            rows = outcomes(pl.concat(self._drawn), shop)
+            # Lists are ranked by the effect on returning; that on the margin of the window is not asked for.
+            rows = outcomes(pl.concat(self._drawn), shop).drop("window_margin")
             own = self.rules
             effects = learn(rows, own.offers, own.effect, UpliftOptions(), seed=RECIPE.seed)
             self.rules = replace(own, effects=effects)
