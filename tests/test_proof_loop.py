@@ -9,14 +9,13 @@ import pytest
 
 from tests.proof import __main__ as proof
 from tests.proof import report
-from tests.proof.evidence import pooled
 from tests.proof.figures import closed_loop, mean_interval, ratio_interval
 from tests.proof.loop import Course, exploration_budget, run_seed
 from tests.proof.parts import named
 from tests.proof.pipeline import light, model_of, outcomes
 from tests.proof.policies import NOBODY, ORACLE, RANDOM, RIVALS, WINBACK, Random, Rest, within
 from tests.proof.tables import CONTACTS, as_of, history, list_day, names, numbers
-from tests.proof.terms import FEATURES, REFITS, RULES, STAGES, rules
+from tests.proof.terms import FEATURES, REFITS, STAGES, rules
 from tests.proof.worlds import FIRST_LIST, WEEKS, People, Shop, World
 
 POLICIES = (WINBACK, *RIVALS, RANDOM, ORACLE, NOBODY)
@@ -94,24 +93,6 @@ def test_outcomes_are_those_of_complete_windows_of_people_drawn_against_each_oth
         (who[0], True, margins[0] > 0, margins[0]),
         (who[1], False, margins[1] > 0, margins[1]),
     ]
-
-
-def test_evidence_moves_from_what_was_assumed_to_what_was_seen() -> None:
-    def after(people: int, treated: float, held: float) -> float:
-        back = [True] * round(people * treated) + [False] * round(people * (1 - treated))
-        none = [True] * round(people * held) + [False] * round(people * (1 - held))
-        rows = pl.DataFrame(
-            {
-                "stage": ["active"] * len(back + none),
-                "treated": [True] * len(back) + [False] * len(none),
-                "returned": back + none,
-            }
-        )
-        return pooled(rows, RULES).assumed.mu
-
-    assert after(0, 0.2, 0.2) == pytest.approx(0.2, abs=0.01)
-    assert after(100_000, 0.2, 0.2) == pytest.approx(0.0, abs=0.01)
-    assert after(100_000, 0.3, 0.2) == pytest.approx(np.log(0.3 / 0.7 / (0.2 / 0.8)), abs=0.01)
 
 
 def test_the_budget_pays_for_the_head_of_a_ranking() -> None:

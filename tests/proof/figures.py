@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.proof.loop import Course, exploration_budget
-from tests.proof.policies import NOBODY, ORACLE, RANDOM, RIVALS, WINBACK
+from tests.proof.policies import ORACLE, RANDOM, RIVALS, WINBACK
 from tests.proof.worlds import World
 
 Array = npt.NDArray[np.float64]
@@ -65,8 +65,17 @@ def ratio_interval(above: Array, below: Array) -> tuple[float, float, float]:
 
 def profits(courses: Sequence[Course], world: World, policy: str) -> Array:
     """Incremental profit per seed, major units."""
-    own = sorted((one.seed, one.profit) for one in courses if (one.world, one.policy) == (world, policy))
-    return np.array([profit for _, profit in own]) / _UNIT
+    return np.array([one.profit for one in _of(courses, world, policy)]) / _UNIT
+
+
+def expectations(courses: Sequence[Course], world: World, policy: str) -> Array:
+    """The same as the lists were to bring by the whole truth: without the luck of those contacted."""
+    return np.array([sum(one.gains) for one in _of(courses, world, policy)]) / _UNIT
+
+
+def _of(courses: Sequence[Course], world: World, policy: str) -> list[Course]:
+    own = (one for one in courses if (one.world, one.policy) == (world, policy))
+    return sorted(own, key=lambda one: one.seed)
 
 
 def closed_loop(courses: Sequence[Course]) -> list[Figure]:
@@ -84,11 +93,12 @@ def closed_loop(courses: Sequence[Course]) -> list[Figure]:
 
 
 def _told(courses: Sequence[Course], world: World) -> list[Figure]:
-    """Incremental profit of every policy, without a goal."""
-    names = [name for name in (WINBACK, *RIVALS, RANDOM, ORACLE) if name != NOBODY]
+    """Incremental profit of every policy, as it came and as it was to be expected, without a goal."""
+    kinds = {"incremental profit": profits, "expected profit by the truth": expectations}
     return [
-        _figure(f"world {world}: incremental profit of {name}", mean_interval(profits(courses, world, name)))
-        for name in names
+        _figure(f"world {world}: {kind} of {name}", mean_interval(found(courses, world, name)))
+        for kind, found in kinds.items()
+        for name in (WINBACK, *RIVALS, RANDOM, ORACLE)
     ]
 
 

@@ -20,8 +20,9 @@ from models.eligibility import ENROLMENTS, Known
 from models.fitting import fit
 from models.lesson import learnable
 from models.matrix import is_feature
+from models.options import UpliftOptions
 from models.splits import complete_snapshots, customer_fold
-from tests.proof import evidence
+from models.uplift import learn
 from tests.proof.chances import WINDOW
 from tests.proof.tables import CONTACTS, OPENING, as_of, history, numbers
 from tests.proof.terms import FEATURES, RECIPE, REFITS, STAGES
@@ -51,8 +52,11 @@ class Pipeline:
         """Whom to contact on the shop's day."""
         if week in REFITS and week:
             self.bundles[week] = learned(shop, self._contacts, self._engine)
-            rows = outcomes(pl.concat(self._drawn), shop)
-            self.rules = replace(self.rules, effect=evidence.pooled(rows, self.rules))
+            # Lists are ranked by the effect on returning; that on the margin of the window is not asked for.
+            rows = outcomes(pl.concat(self._drawn), shop).drop("window_margin")
+            own = self.rules
+            effects = learn(rows, own.offers, own.effect, UpliftOptions(), seed=RECIPE.seed)
+            self.rules = replace(own, effects=effects)
         facts = feature_table(history(shop), as_of(shop.day), STAGES, self._engine)
         predictions = predict(model_of(self.bundles, week), light(facts))
         night = Night(as_of(shop.day).day, f"{week:012d}", "proof")
