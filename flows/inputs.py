@@ -21,6 +21,7 @@ from flows.enrolments import read_enrolments
 from flows.forgotten import read_forgotten
 from flows.horizon import resolved
 from flows.layout import check_layout
+from flows.recipe import registered_model
 from flows.settings import Settings, load, secret
 from flows.workspace import Workspace
 from models.eligibility import ENROLMENTS, Known
@@ -60,10 +61,10 @@ def sources(settings: Settings) -> dict[str, SourceOptions]:
 
 
 def store(settings: Settings) -> Store:
-    """Where models are tracked, secrets put in."""
+    """Where models are tracked, secrets put in, and the registered model that answers this config."""
     uri = settings.mlflow.tracking_uri
     options = settings.mlflow.model_copy(update={"tracking_uri": secret(uri) if uri else None})
-    return store_of(options, settings.root)
+    return store_of(options, settings.root, registered_model(settings))
 
 
 @contextmanager

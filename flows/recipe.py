@@ -7,9 +7,11 @@ from features.money import units
 from flows.settings import Settings
 from models.fitting import Recipe
 from models.metrics import Response
+from models.tracking import MODEL
 
 # The tag that says what a model predicts; models of different questions are not compared.
 QUESTION = "label.question"
+_USUAL_MONTHS = 12
 
 
 def refuse_other_question(what: str, tags: Mapping[str, str], settings: Settings) -> None:
@@ -43,6 +45,21 @@ def question(settings: Settings) -> str:
         f"purchase within {churn.horizon_days} days after a gap of {churn.gap_days}, from {seen} before, "
         f"and its value over {months} months"
     )
+
+
+def registered_model(settings: Settings) -> str:
+    """The registered model of a config's question: only what answers the same question may replace it.
+
+    Such as `winback-churn-90d`; what is unusual about a question is in the name too.
+    """
+    churn, months = settings.churn, settings.value.horizon_months
+    unusual = {
+        "gap": f"{churn.gap_days}d" if churn.gap_days else None,
+        "lookback": None if churn.lookback_days is None else f"{churn.lookback_days}d",
+        "value": None if months == _USUAL_MONTHS else f"{months}m",
+    }
+    horizon = [] if churn.horizon_days is None else [f"{churn.horizon_days}d"]
+    return "-".join([MODEL, *horizon, *(f"{name}-{length}" for name, length in unusual.items() if length)])
 
 
 def recipe(settings: Settings) -> Recipe:

@@ -90,7 +90,7 @@ def differences(settings: Settings, a: str, b: str, *, whole: bool = False) -> d
 def _sentences(found: tuple[Training, ...]) -> list[str]:
     if not found:
         return ["There is no training yet. Train a model: winback train."]
-    used = [one for one in found if CHAMPION in one.aliases]
+    used = [one for one in found if CHAMPION in one.aliases and one.is_own]
     said = [f"{one.name.capitalize()} is in use. {_why(one)}".strip() for one in used]
     newest = [one.version for one in found if one.version is not None][:2]
     if len(newest) == 2:

@@ -50,7 +50,9 @@ def _lake_sentences(held: pl.DataFrame, rejected: int) -> list[str]:
 def _model_sentence(settings: Settings) -> str:
     found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
     if found is None:
-        return "There is no model yet. The first night trains one."
+        days = settings.churn.horizon_days
+        asked = "" if days is None else f" for a horizon of {days} days"
+        return f"There is no model{asked} yet. The first night trains one."
     auroc = found.metrics.get("test.auroc")
     judged = "" if auroc is None else f", AUROC {auroc:.3f} on its test day"
     return f"Model {found.version} is in use: trained on everything up to {found.tags['data.as_of']}{judged}."

@@ -7,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import inputs
 from flows.champion import can_defend
+from flows.recipe import QUESTION, answers
 from flows.settings import Settings
 from models.promotion import Comparison, Scores, Verdict, judge
 from models.tracking import (
@@ -41,6 +42,13 @@ def consider(settings: Settings, made: RegisteredModel) -> Verdict:
 
 def _verdict(settings: Settings, made: RegisteredModel, present: Champion | None) -> Verdict:
     own, tolerance = _scores(dict(made.metrics), dict(made.tags)), settings.train.promote_tolerance
+    if present is not None and not answers(present.tags, settings):
+        return Verdict(
+            promote=False,
+            reason=f"Model {present.version} is in use and predicts a {present.tags[QUESTION]}, which is "
+            "another question: they are not compared. To put this one in its place: winback promote "
+            f"{made.version}.",
+        )
     if present is None or not can_defend(present, settings):
         return judge(own, None, tolerance)
     against = made.tags.get(AGAINST)

@@ -107,7 +107,7 @@ def past_rows(rows: pl.DataFrame, test: AsOf, most: int | None = None) -> pl.Ser
 
 
 def newest_days(rows: pl.DataFrame, most: int) -> pl.DataFrame:
-    """The rows of the newest days, at most so many days, of learnable rows in their order; nothing is copied."""
+    """Learnable rows, in their order, of at most so many of the newest days; nothing is copied."""
     days = rows["as_of"].unique().sort(descending=True).head(most)
     return rows.tail(int(rows["as_of"].is_in(days.implode()).sum()))
 

@@ -2,7 +2,8 @@
 
 Rolling origin: each test day is judged by a fit on the days whose outcome was known by that day (purging), as
 it would have been trained that day: on the newest `train.snapshots` of them, no more and, where the history
-has them, no fewer than the model that is kept. Every figure of a recipe comes from here, never from the final fit.
+has them, no fewer than the model that is kept. Every figure of a recipe comes from here, never from the final
+fit.
 """
 
 from collections.abc import Sequence

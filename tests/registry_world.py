@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from models import tracking
 from models.tracking import RegisteredModel, Store
 from models.tracking.store import connected
 
@@ -62,10 +61,10 @@ def recorded(
             client.set_terminated(run, "FAILED")
             return RegisteredModel(run, "", metrics, own)
         client.set_terminated(run, "FINISHED")
-        if not client.search_registered_models(f"name = '{tracking.MODEL}'"):
-            client.create_registered_model(tracking.MODEL)
+        if not client.search_registered_models(f"name = '{store.model}'"):
+            client.create_registered_model(store.model)
         source = f"{client.get_run(run).info.artifact_uri}/bundle"
-        made = client.create_model_version(tracking.MODEL, source=source, run_id=run, tags=own)
+        made = client.create_model_version(store.model, source=source, run_id=run, tags=own)
     return RegisteredModel(run, str(made.version), metrics, own)
 
 

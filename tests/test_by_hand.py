@@ -8,9 +8,9 @@ from registry_world import METRICS, copied, recorded
 from workspace_world import shop
 
 from features.errors import ConfigError
-from flows import inputs, succession
+from flows import champion, inputs, runs, succession
 from flows.promote import one_line, put_in_use
-from flows.recipe import question
+from flows.recipe import question, registered_model
 from flows.rollback import go_back
 from flows.settings import Settings
 from models import tracking
@@ -106,14 +106,48 @@ def test_without_a_model_there_is_nothing_to_choose_from(tmp_path: Path):
         put_in_use.fn(empty, "1", "why not")
 
 
+def asking(settings: Settings, days: int) -> Settings:
+    """The same shop, asked about another horizon."""
+    return settings.model_copy(update={"churn": settings.churn.model_copy(update={"horizon_days": days})})
+
+
 def test_a_model_for_another_question_is_not_put_in_use(settings: Settings):
-    churn = settings.churn.model_copy(update={"horizon_days": 45})
-    other = settings.model_copy(update={"churn": churn})
-    with pytest.raises(ConfigError, match=r"Model 1 predicts a .*; the config asks for a .*45 days"):
+    other = asking(settings, 45)
+    with pytest.raises(ConfigError, match=r"no model 1 in winback-churn-45d, .* There is none yet"):
         put_in_use.fn(other, "1", "a try")
-    with pytest.raises(ConfigError, match=r"Model 1, the one before, predicts"):
+    with pytest.raises(ConfigError, match="no model in use"):
         go_back.fn(other, "a try")
     assert in_use(settings).version == "2"
+
+
+def test_a_training_for_another_question_takes_the_place_of_no_model_but_its_own(settings: Settings):
+    before, other = in_use(settings), asking(settings, 45)
+    assert champion.champion_for.fn(other, other.as_of("2011-08-01")) is None
+    worse = {"test.auroc": 0.77, "test.recency.auroc": 0.76}
+    add(other, 5, worse, {})
+    assert in_use(settings) == before
+    assert in_use(other).tags["label.question"] == question(other)
+    add(other, 6, Comparison(3, -0.1, -0.2, 0.0).to_metrics(), {tracking.AGAINST: "1"})
+    assert (in_use(other).version, in_use(settings).version) == ("1", "2")
+    shown = {one["model_version"]: one["state"] for one in runs.compared(settings, 9)["runs"]}
+    assert shown["2"] == "promoted, champion"
+    assert shown["winback-churn-45d/1"] == "promoted, champion"
+    said = runs.compared(settings, 9)["sentences"]
+    assert [one for one in said if "is in use" in one] == [said[0]]
+    assert said[0].startswith("Model 2 is in use")
+    both = runs.differences(settings, "1", "winback-churn-45d/1")["changes"]["identity"]["question"]
+    assert both == (question(settings), question(other))
+
+
+def test_what_is_asked_is_in_the_name_of_the_registered_model(settings: Settings):
+    asked = settings.model_copy(
+        update={
+            "churn": settings.churn.model_copy(update={"gap_days": 7, "lookback_days": 730}),
+            "value": settings.value.model_copy(update={"horizon_months": 24}),
+        }
+    )
+    assert registered_model(settings) == "winback-churn-90d"
+    assert registered_model(asked) == "winback-churn-90d-gap-7d-lookback-730d-value-24m"
 
 
 @pytest.mark.parametrize("reason", ["", " \n ", "x" * 501])

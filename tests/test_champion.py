@@ -54,8 +54,11 @@ def test_models_of_different_questions_are_not_compared(tmp_path: Path) -> None:
         worse = {"test.auroc": 0.85, "test.recency.auroc": 0.8, "test.ece": 0.01}
         return succession.consider.fn(shop(tmp_path, days), RegisteredModel("run2", "2", worse, TAGS))
 
-    assert not considered(60).promote
-    assert considered(30).promote
+    assert considered(60).reason.startswith("Worse than the champion")
+    another = considered(30)
+    assert not another.promote
+    assert "which is another question" in another.reason
+    assert "winback promote 2" in another.reason
 
 
 @pytest.mark.usefixtures("sixty")

@@ -114,7 +114,9 @@ def test_a_later_promotion_by_the_rule_ends_what_was_done_by_hand(store: Store):
 
 
 def test_a_model_that_does_not_exist_is_refused_with_those_that_do(store: Store, tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"There is no model 9\. There are 1, 2, 3; winback runs"):
+    with pytest.raises(
+        ConfigError, match=r"There is no model 9 in winback-churn, .* There are 1, 2, 3; winback runs"
+    ):
         tracking.model_of(store, "9", tmp_path / "cache")
     nothing = tracking.store_of(MlflowOptions(), tmp_path / "empty")
     with pytest.raises(ConfigError, match="winback train"):

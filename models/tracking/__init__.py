@@ -9,7 +9,6 @@ from models.tracking.record import (
     BUNDLE,
     KEY,
     KIND,
-    MODEL,
     PARENT,
     RegisteredModel,
     code_commit,
@@ -32,7 +31,7 @@ from models.tracking.registry import (
     roll_back,
 )
 from models.tracking.runs import Training, headline, training, trainings
-from models.tracking.store import Store, store_of, store_uri
+from models.tracking.store import MODEL, Store, store_of, store_uri
 from models.tracking.watched import promised, record_matured, record_night
 
 __all__ = [

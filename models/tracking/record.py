@@ -23,7 +23,6 @@ from models.tracking.store import Store, connected, exists
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-MODEL = "winback-churn"
 BUNDLE = "bundle"
 BOOSTER = "churn.ubj"
 KEY = "training.key"
@@ -52,7 +51,7 @@ def record_training(store: Store, record: TrainingRecord) -> RegisteredModel:
         import mlflow
 
         experiment = _experiment(client, store, f"churn-{record.horizon_days}d")
-        _settle(client, experiment, record.key)
+        _settle(client, store.model, experiment, record.key)
         tags = _identity(record)
         run = client.create_run(
             experiment, run_name=record.as_of.isoformat(), tags={**tags, KIND: TRAINING}
@@ -62,10 +61,10 @@ def record_training(store: Store, record: TrainingRecord) -> RegisteredModel:
             model_id, schema = _log_model(record)
             log_data(client, run, record.data(record.as_of, "training", record.profile), schema)
             log_facts(client, run, record.facts, model_id)
-            undo.callback(_settle, client, experiment, record.key, keep=run)
+            undo.callback(_settle, client, store.model, experiment, record.key, keep=run)
             for one in record.runs():
                 _log_nested(client, experiment, run, one, tags, schema)
-            made = _register(client, model_id, run, tags)
+            made = _register(client, store.model, model_id, run, tags)
         return RegisteredModel(run, made, client.get_run(run).data.metrics, tags)
 
 
@@ -74,13 +73,13 @@ def find_training(store: Store, key: str) -> RegisteredModel | None:
     if not exists(store):
         return None
     with connected(store) as client:
-        found = _registered(client, key)
+        found = _registered(client, store.model, key)
         if not found:
             return None
         newest = max(found, key=lambda one: int(one.version))
         run = client.get_run(newest.run_id)
         if run.info.status == "RUNNING":  # killed after its last step
-            _settle(client, run.info.experiment_id, key)
+            _settle(client, store.model, run.info.experiment_id, key)
         return RegisteredModel(newest.run_id, str(newest.version), run.data.metrics, newest.tags)
 
 
@@ -94,20 +93,23 @@ def _experiment(client: "MlflowClient", store: Store, name: str) -> str:
     return str(known.experiment_id)
 
 
-def _registered(client: "MlflowClient", key: str) -> Sequence[Any]:
-    return list(client.search_model_versions(f"name = '{MODEL}' and tags.`{KEY}` = '{key}'"))
+def _registered(client: "MlflowClient", model: str, key: str) -> Sequence[Any]:
+    return list(client.search_model_versions(f"name = '{model}' and tags.`{KEY}` = '{key}'"))
 
 
-def _settle(client: "MlflowClient", experiment: str, key: str, *, keep: str | None = None) -> None:
+def _settle(
+    client: "MlflowClient", model: str, experiment: str, key: str, *, keep: str | None = None
+) -> None:
     """End the runs of a training that are still open: they would look busy for ever.
 
     Args:
         client: of the store.
+        model: the registered model.
         experiment: where to look.
         key: identity of the training.
         keep: a run that is ended by others.
     """
-    whole = {one.run_id for one in _registered(client, key)}
+    whole = {one.run_id for one in _registered(client, model, key)}
     still_open = _all_runs(client, experiment, f"tags.`{KEY}` = '{key}' and attributes.status = 'RUNNING'")
     # A training ends after its parts: while it is open, they may be.
     for run in sorted(still_open, key=lambda one: PARENT not in one.data.tags):
@@ -210,12 +212,12 @@ def _log_nested(  # noqa: PLR0917 - where it belongs, then what it is
         log_data(client, run, nested.data, schema)
 
 
-def _register(client: "MlflowClient", model_id: str, run_id: str, tags: Mapping[str, str]) -> str:
-    if not client.search_registered_models(f"name = '{MODEL}'"):
+def _register(client: "MlflowClient", model: str, model_id: str, run_id: str, tags: Mapping[str, str]) -> str:
+    if not client.search_registered_models(f"name = '{model}'"):
         client.create_registered_model(
-            MODEL, description="Probability of no net purchase in the outcome window, not contacted."
+            model, description="Probability of no net purchase in the outcome window, not contacted."
         )
     made = client.create_model_version(
-        MODEL, source=f"models:/{model_id}", run_id=run_id, tags=dict(tags), model_id=model_id
+        model, source=f"models:/{model_id}", run_id=run_id, tags=dict(tags), model_id=model_id
     )
     return str(made.version)

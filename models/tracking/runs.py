@@ -6,14 +6,14 @@ snapshots, search trials) are its details.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from features.errors import ConfigError
-from models.tracking.record import KEY, MODEL, PARENT
+from models.tracking.record import KEY, PARENT
 from models.tracking.registry import CHAMPION, OVERRIDE, VERDICT, WITHDRAWN
-from models.tracking.store import Store, connected, exists
+from models.tracking.store import MODEL, Store, connected, exists
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BASELINES = ("recency", "spend_365d", "rfm", "mbg_nbd", "xgb_rfm", "champion")
 _TRAININGS = f"tags.`{KEY}` LIKE '%' and tags.`{PARENT}` IS NULL"
 _RUN_ID = re.compile(r"[0-9a-f]{4,32}")
+_OF_ANOTHER = re.compile(rf"({MODEL}[a-z0-9-]*)/([0-9]{{1,9}})")
 _SHOWN = 20
 # Digits of a model's number that a database can hold, and the runs that MLflow gives at a time.
 _LONGEST_NUMBER, _MOST_RUNS = 9, 50_000
@@ -58,6 +59,11 @@ class Training:
         return f"run {self.run_id[:8]}" if self.version is None else f"model {self.version}"
 
     @property
+    def is_own(self) -> bool:
+        """Whether its model answers the question that was asked about, and not another one."""
+        return self.version is not None and "/" not in self.version
+
+    @property
     def split(self) -> str:
         """What its figures were measured on: `test`, or `cv` where the history was too short for that."""
         return "test" if "test.auroc" in self.metrics else "cv"
@@ -80,7 +86,7 @@ def trainings(store: Store, last: int) -> tuple[Training, ...]:
     if not exists(store):
         return ()
     with connected(store) as client:
-        return _found(client, _TRAININGS, min(last, _MOST_RUNS))
+        return _found(client, store, _TRAININGS, min(last, _MOST_RUNS))
 
 
 def training(store: Store, name: str) -> Training:
@@ -93,13 +99,16 @@ def training(store: Store, name: str) -> Training:
     if not exists(store):
         raise ConfigError("There is no training yet. Train a model: winback train.")
     with connected(store) as client:
-        run_id = _run_of(client, name)
-        found = _found(client, f"{_TRAININGS} and attributes.run_id LIKE '{run_id}%'", 2) if run_id else ()
+        run_id = _run_of(client, store, name)
+        wanted = f"{_TRAININGS} and attributes.run_id LIKE '{run_id}%'"
+        found = _found(client, store, wanted, 2) if run_id else ()
         if len(found) == 1:
             return found[0]
         if found:
             raise ConfigError(f"More than one run begins with {name}. Give more of its id.")
-        there = ", ".join(f"{one.name} ({one.run_id[:8]})" for one in _found(client, _TRAININGS, _SHOWN))
+        there = ", ".join(
+            f"{one.name} ({one.run_id[:8]})" for one in _found(client, store, _TRAININGS, _SHOWN)
+        )
     raise ConfigError(
         f"There is no training {name}. Give the number of a model or the id of a run (winback runs shows "
         f"both). There are: {there or 'none yet'}."
@@ -127,43 +136,55 @@ def headline(one: Training) -> dict[str, Any]:
     }
 
 
-def _found(client: "MlflowClient", wanted: str, most: int) -> tuple[Training, ...]:
+def _found(client: "MlflowClient", store: Store, wanted: str, most: int) -> tuple[Training, ...]:
     experiments = [
         one.experiment_id for one in client.search_experiments(filter_string="name LIKE 'churn-%'")
     ]
     if not experiments:
         return ()
     runs = client.search_runs(experiments, wanted, order_by=["attributes.start_time DESC"], max_results=most)
-    versions, aliases = _versions(client)
+    versions, aliases = _versions(client, store)
     ordered = sorted(runs, key=lambda run: (run.info.start_time or 0, run.info.run_id), reverse=True)
     return tuple(_training(run, versions.get(run.info.run_id), aliases) for run in ordered)
 
 
 def _training(
-    run: "Run", version: tuple[str, Mapping[str, str]] | None, aliases: Mapping[str, str]
+    run: "Run", version: tuple[str, Mapping[str, str]] | None, aliases: Mapping[str, Sequence[str]]
 ) -> Training:
     number, own = version or (None, {})
     # A run keeps what a person once did with its model; whether it is so now is a tag of the version.
     tags = {k: v for k, v in run.data.tags.items() if k not in {OVERRIDE, WITHDRAWN}}
-    held = tuple(sorted(alias for alias, one in aliases.items() if one == number))
+    held = () if number is None else tuple(sorted(aliases.get(number, ())))
     data = run.data
     return Training(
         run.info.run_id, number, held, run.info.status, data.metrics, data.params, {**tags, **own}
     )
 
 
-def _versions(client: "MlflowClient") -> tuple[dict[str, tuple[str, Mapping[str, str]]], dict[str, str]]:
-    """The newest version of each run with its tags, and the version of each alias."""
-    made = sorted(client.search_model_versions(f"name = '{MODEL}'"), key=lambda one: int(one.version))
-    models = client.search_registered_models(f"name = '{MODEL}'")
-    aliases = {alias: str(one) for model in models for alias, one in model.aliases.items()}
-    return {one.run_id: (str(one.version), one.tags) for one in made}, aliases
+def _versions(
+    client: "MlflowClient", store: Store
+) -> tuple[dict[str, tuple[str, Mapping[str, str]]], dict[str, list[str]]]:
+    """The newest version of each run with its tags, and the aliases of each version, of all questions."""
+    every = f"name LIKE '{MODEL}%'"
+    made = sorted(client.search_model_versions(every), key=lambda one: int(one.version))
+    aliases: dict[str, list[str]] = {}
+    for model in client.search_registered_models(every):
+        for alias, one in model.aliases.items():
+            aliases.setdefault(_number(store, model.name, one), []).append(alias)
+    return {one.run_id: (_number(store, one.name, one.version), one.tags) for one in made}, aliases
 
 
-def _run_of(client: "MlflowClient", name: str) -> str | None:
+def _number(store: Store, model: str, version: object) -> str:
+    """What people call a version: its number, and of which model where that answers another question."""
+    return str(version) if model == store.model else f"{model}/{version}"
+
+
+def _run_of(client: "MlflowClient", store: Store, name: str) -> str | None:
     """The run id, or its beginning, that a name stands for; a number is a model first."""
-    if name.isdecimal() and len(name) <= _LONGEST_NUMBER:
-        found = client.search_model_versions(f"name = '{MODEL}' and version_number = {int(name)}")
+    other = _OF_ANOTHER.fullmatch(name)
+    model, number = other.groups() if other else (store.model, name)
+    if number.isdecimal() and len(number) <= _LONGEST_NUMBER:
+        found = client.search_model_versions(f"name = '{model}' and version_number = {int(number)}")
         if found:
             return str(found[0].run_id)
     return name if _RUN_ID.fullmatch(name) else None

@@ -17,6 +17,8 @@ from models.options import MlflowOptions
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+# What the names of all registered models begin with.
+MODEL = "winback-churn"
 _SQLITE = "sqlite:///"
 _SERVED = ("http://", "https://", "databricks")
 # Said before the first import of mlflow, which reads them then. A choice of the user's own stays, but for
@@ -39,15 +41,17 @@ _WARNINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A tracking store.
+    """A tracking store, and the registered model in it whose versions answer one question.
 
     Attributes:
         uri: what MLflow calls the tracking URI.
         artifacts: URI of the folder for artifacts; None where a server decides.
+        model: name of the registered model; its aliases say who decides on that question.
     """
 
     uri: str
     artifacts: str | None
+    model: str = MODEL
 
     @property
     def label(self) -> str:
@@ -60,12 +64,12 @@ class Store:
         return Path(self.uri.removeprefix(_SQLITE)) if self.uri.startswith(_SQLITE) else None
 
 
-def store_of(options: MlflowOptions, workspace: Path) -> Store:
-    """The configured store, or `mlflow.db` and `mlartifacts/` in the workspace."""
+def store_of(options: MlflowOptions, workspace: Path, model: str = MODEL) -> Store:
+    """The configured store, or `mlflow.db` and `mlartifacts/` in the workspace, for one registered model."""
     uri = store_uri(options, workspace)
     if uri.startswith(_SERVED):
-        return Store(uri, None)
-    return Store(uri, (workspace.absolute() / "mlartifacts").as_uri())
+        return Store(uri, None, model)
+    return Store(uri, (workspace.absolute() / "mlartifacts").as_uri(), model)
 
 
 def store_uri(options: MlflowOptions, workspace: Path) -> str:
