@@ -72,6 +72,7 @@ def recipe(settings: Settings) -> Recipe:
         response=assumed_response(settings),
         search=settings.search,
         capacity=settings.list.capacity,
+        stages=settings.stages,
     )
 
 

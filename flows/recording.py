@@ -15,7 +15,7 @@ from flows.settings import Settings
 from flows.survey import Survey
 from models import training
 from models.dossier import files_of, findings_of, trial_runs
-from models.tracking import AGAINST, Champion, TrainingRecord, code_commit
+from models.tracking import AGAINST, Champion, TrainingRecord
 
 _SECTIONS = ("churn", "stages", "train", "xgb", "search", "value")
 
@@ -56,16 +56,13 @@ def digest(*parts: str) -> str:
 def _of_model(settings: Settings, as_of: AsOf, done: Done) -> TrainingRecord:
     trained = done.trained
     options, about = settings.resolved(), trained.bundle.about
-    # With the parameters that a search found, and with the features: of another recipe is another model.
-    learned = {**{name: options[name] for name in _SECTIONS}, "xgb": about["xgb"]}
-    names = json.dumps(trained.bundle.contract.names)
-    learned_with = digest(json.dumps(learned, sort_keys=True), names, code_commit())
     contract = json.dumps(trained.bundle.contract.to_json(), sort_keys=True)
     params = {f"{name}.{k}": v for name in _SECTIONS for k, v in options[name].items()}
     tested, docs = date.fromisoformat(str(trained.judged["as_of"].max())), inputs.data_docs(settings)
     tags = {
         "data.tested_on": str(tested),
         "model.digest": trained.bundle.digest,
+        "code.digest": about["code"],
         QUESTION: question(settings),
     }
     response = recipe(settings).response
@@ -79,7 +76,7 @@ def _of_model(settings: Settings, as_of: AsOf, done: Done) -> TrainingRecord:
         lake_version=done.lake_version,
         feature_digest=digest(contract),
         config_hash=settings.digest(),
-        recipe_hash=learned_with,
+        recipe_hash=digest(about["recipe"], about["code"]),
         params={**params, **trained.params},
         metrics=trained.metrics,
         config=options,

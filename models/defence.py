@@ -1,8 +1,9 @@
 """What would the champion have said of the test days? The challenger is judged beside it, on the same rows.
 
-Another recipe (parameters or features) is fitted again on the same rolling origins, so that two recipes are
-compared and not two ages. The same recipe could only come out the same: its stored model speaks for itself,
-on those test days that lie on or after the last day it knew. Without one nothing tells the two apart.
+A recipe is settings, features and code. Other settings or features are fitted again on the same rolling
+origins, so that two recipes are compared and not two ages. The same recipe could only come out the same, and
+other code is not there any more to be run: then the stored model speaks for itself, on those test days that
+lie on or after the last day it knew. Without one nothing tells the two apart.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +19,13 @@ from models.bundle import Bundle, predict
 from models.challenge import CHAMPION, GROUPS, MEASURES, challenge
 from models.comparison import compare
 from models.fitting import Recipe
+from models.lesson import newest_days
 from models.matrix import FeatureContract, is_feature
 from models.options import TrainOptions, ValueOptions, XgbOptions
 from models.promotion import Comparison
 from models.rolling import Judged, judge_recipe
 from models.scoring import other_scorings
+from models.source_code import code_digest
 
 _Kind = TypeVar("_Kind", bound=Options)
 _SAID = {f"{CHAMPION}.score": "p0", f"{CHAMPION}.p0": "p0", f"{CHAMPION}.value": "expected_margin"}
@@ -44,11 +47,16 @@ def defended(
     Returns:
         The rows, and whether both are of the same recipe.
     """
-    same = _same_recipe(recipe, FeatureContract.of(rows), champion)
+    contract = FeatureContract.of(newest_days(rows, recipe.train.snapshots))  # of the model that is kept
+    same_code = champion.about.get("code") == code_digest()
+    alike = champion.about.get("recipe") == recipe.digest(contract)
     days = judged.rows["as_of"].unique().sort().to_list()
-    said = _stored(rows, days, champion) if same else _refitted(rows, as_of, days, recipe, champion)
+    if same_code and not alike:
+        said = _refitted(rows, as_of, days, recipe, champion)
+    else:
+        said = _stored(rows, days, champion)
     beside = judged.rows.join(said, on=_KEYS, how="left", validate="1:1", maintain_order="left")
-    return replace(judged, rows=beside), same
+    return replace(judged, rows=beside), same_code and alike
 
 
 def compared(judged: pl.DataFrame, recipe: Recipe, *, same_recipe: bool) -> Comparison:
@@ -59,12 +67,6 @@ def compared(judged: pl.DataFrame, recipe: Recipe, *, same_recipe: bool) -> Comp
     theirs = {CHAMPION: other_scorings(spoken)[CHAMPION]}
     found = compare(spoken, theirs, recipe.response, groups=GROUPS, measures=MEASURES, seed=recipe.seed)
     return challenge(found, same_recipe=same_recipe)
-
-
-def _same_recipe(recipe: Recipe, contract: FeatureContract, champion: Bundle) -> bool:
-    own = {name: getattr(recipe, name).model_dump(mode="json") for name in ("xgb", "train", "value")}
-    theirs = {name: champion.about[name] for name in own}
-    return own == theirs and set(contract.names) == set(champion.contract.names)
 
 
 def _stored(rows: pl.DataFrame, days: Sequence[date], champion: Bundle) -> pl.DataFrame:
@@ -88,6 +90,7 @@ def _recipe_of(about: Mapping[str, Any], ours: Recipe) -> Recipe:
     train = _options(TrainOptions, about["train"])
     return replace(
         ours,
+        found=None,
         xgb=_options(XgbOptions, about["xgb"]),
         train=train.model_copy(update={"min_positives": ours.train.min_positives}),
         value=_options(ValueOptions, about["value"]),

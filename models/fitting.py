@@ -1,5 +1,7 @@
 """What is fitted on a set of past days: p0 of everyone, and what a return and no return are worth."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,14 +9,19 @@ from typing import Any
 import polars as pl
 
 from features.asof import AsOf
+from features.options import StageOptions
 from models.bundle import Bundle
 from models.churn import ChurnFit, Regrow, fit_churn
 from models.evaluate import Response
 from models.matrix import FeatureContract
 from models.options import SearchOptions, TrainOptions, ValueOptions, XgbOptions
+from models.source_code import code_digest
 from models.timing import fit_timing
 from models.value import fit_worth
 from models.window import WindowMargin, fit_window
+
+_LEARNED_WITH = ("xgb", "train", "search", "value", "stages")
+_WITHOUT_EFFECT = (("xgb", "threads"), ("train", "even_if_unfit"), ("train", "promote_tolerance"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,8 @@ class Recipe:
         response: assumed when rankings are judged by profit.
         search: of the trees' parameters.
         capacity: most people on a list, for figures at that size; None has no such size.
+        stages: where the lines between stages lay when features were made.
+        found: parameters of the trees that a search has put in place of `xgb`.
     """
 
     xgb: XgbOptions
@@ -38,6 +47,25 @@ class Recipe:
     response: Response = field(default_factory=Response)
     search: SearchOptions = field(default_factory=SearchOptions)
     capacity: int | None = None
+    stages: StageOptions = field(default_factory=StageOptions)
+    found: XgbOptions | None = None
+
+    @property
+    def trees(self) -> XgbOptions:
+        """Parameters that trees are grown with."""
+        return self.found or self.xgb
+
+    def digest(self, contract: FeatureContract) -> str:
+        """12 hex digits of what is learned with: features and settings.
+
+        Of a search its settings count and not what it found, which differs with the data. What changes no
+        model is left out, and the code, of which `models.source_code` has a digest of its own.
+        """
+        parts = {name: getattr(self, name).model_dump(mode="json") for name in _LEARNED_WITH}
+        for name, setting in _WITHOUT_EFFECT:
+            del parts[name][setting]
+        content = json.dumps([parts, sorted(contract.names)], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +93,11 @@ def fit(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | None =
     churn = fit_p0(rows, contract, as_of, recipe, regrow)
     window, window_notes = fit_expected(rows, contract, recipe, churn)
     won, left, worth_notes = fit_worth(
-        rows, contract, as_of, window=window, xgb=recipe.xgb, value=recipe.value, seed=recipe.seed
+        rows, contract, as_of, window=window, xgb=recipe.trees, value=recipe.value, seed=recipe.seed
     )
-    timing = fit_timing(rows, contract, as_of, recipe.xgb, recipe.seed)
+    timing = fit_timing(rows, contract, as_of, recipe.trees, recipe.seed)
     notes = (*window_notes, *worth_notes)
-    about = _about(rows, as_of, recipe, notes)
+    about = {**_about(rows, as_of, recipe, notes), "recipe": recipe.digest(contract), "code": code_digest()}
     bundle = Bundle(contract, churn.model, window, won, left, timing, about)
     return Fitted(bundle, churn, notes)
 
@@ -79,7 +107,7 @@ def fit_p0(
 ) -> ChurnFit:
     """P(net purchase in the outcome window), not contacted."""
     return fit_churn(
-        rows, contract, as_of, xgb=recipe.xgb, options=recipe.train, seed=recipe.seed, regrow=regrow
+        rows, contract, as_of, xgb=recipe.trees, options=recipe.train, seed=recipe.seed, regrow=regrow
     )
 
 
@@ -87,7 +115,7 @@ def fit_expected(
     rows: pl.DataFrame, contract: FeatureContract, recipe: Recipe, churn: ChurnFit
 ) -> tuple[WindowMargin, list[str]]:
     """Margin inside the outcome window, beside the p0 that was fitted on the same rows, with notes."""
-    return fit_window(rows, contract, recipe.xgb, recipe.seed, churn.out_of_fold)
+    return fit_window(rows, contract, recipe.trees, recipe.seed, churn.out_of_fold)
 
 
 def _about(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, notes: tuple[str, ...]) -> Mapping[str, Any]:
@@ -99,7 +127,7 @@ def _about(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, notes: tuple[str, ..
         "days": [str(day) for day in rows["as_of"].unique().sort()],
         "rows": len(rows),
         "seed": recipe.seed,
-        "xgb": recipe.xgb.model_dump(mode="json"),
+        "xgb": recipe.trees.model_dump(mode="json"),
         "train": recipe.train.model_dump(mode="json"),
         "value": recipe.value.model_dump(mode="json"),
         "notes": list(notes),

@@ -24,7 +24,7 @@ class Scores:
     """How one model did on its test snapshot.
 
     Attributes:
-        recipe: identity of features, parameters and code.
+        recipe: identity of features, parameters and code (`models.source_code`).
         as_of: the last day that its training knew.
         tested_on: day of the test snapshot; figures of different days are not compared directly.
         auroc: of the churn probability.
@@ -125,7 +125,9 @@ def judge(
        snapshot there is nothing to compare on; the recipes are equal by construction and newer data takes
        over, unless a person put the champion in place: then something has to be measured first.
     5. A new recipe is promoted when it is better: the lower end is above 0. One whose every prediction is
-       the champion's (a commit that changes no model) counts as the same recipe.
+       the champion's (a setting that changes no model) counts as the same recipe. Where the code is another,
+       the champion's can only be compared by its stored model; has that learned from every test snapshot, the
+       new recipe is refused until later ones tell.
     6. Either with an ECE of at most `ECE_ROOM` more, and with no stage worse. A stage is worse when its
        difference is below minus the tolerance *and* its whole interval is below 0. The bounds are chosen on
        purpose: the burden of proof lies with the challenger as a whole, but with the refusal in a stage,
@@ -184,10 +186,14 @@ def _on_its_own(model: Scores, tolerance: float) -> Verdict:
 
 
 def _by_construction(*, same_recipe: bool, by_hand: bool) -> Verdict:
-    if not same_recipe:
-        why = "New recipe, but there is no test snapshot to compare it with the champion's on"
-        return Verdict(promote=False, reason=f"{why}: the history is too short to show that it is better.")
     learned = "the champion has learned from every test snapshot"
+    if not same_recipe:
+        why = f"New recipe with other code than the champion's, which cannot be fitted again, and {learned}"
+        return Verdict(
+            promote=False,
+            reason=f"{why}: nothing shows yet that the new one is better. "
+            "A later training compares them; winback promote puts it in use now.",
+        )
     if by_hand:
         why = f"A person put the champion in place, and {learned}"
         return Verdict(promote=False, reason=f"{why}: nothing shows yet that newer data does better.")

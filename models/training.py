@@ -119,7 +119,7 @@ def train(
     searched = Searched(recipe.xgb, ())
     if recipe.search.trials and journal is not None:
         searched = search(rows, as_of, recipe, days, journal)
-        recipe = replace(recipe, xgb=searched.xgb)
+        recipe = replace(recipe, found=searched.xgb)
     tested, comparison = judge_recipe(rows, as_of, recipe, days) if days else None, None
     if tested is not None and champion is not None:
         tested, same = defended(tested, rows, as_of, recipe, champion)

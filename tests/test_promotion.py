@@ -131,7 +131,7 @@ def test_what_was_measured_side_by_side_counts_and_not_what_each_was_recorded_wi
     assert not judge(weak, OLD, 0.005).promote
 
 
-def test_a_commit_that_changes_no_prediction_counts_as_the_same_recipe():
+def test_a_setting_that_changes_no_prediction_counts_as_the_same_recipe():
     alike = Comparison(3, 0.0, 0.0, 0.0, {"lapsed": (0.0, 0.0, 0.0)}, ece=0.01, ece_champion=0.01)
     assert beside(alike, tolerance=0).promote
     assert not beside(replace(alike, high=0.001)).promote
@@ -152,7 +152,8 @@ def test_newer_data_takes_over_where_there_is_nothing_to_compare_on():
     assert beside(SAME, by_hand=True).promote
     new = beside(replace(nothing, same_recipe=False))
     assert not new.promote
-    assert "too short to show that it is better" in new.reason
+    assert "with other code than the champion's" in new.reason
+    assert "nothing shows yet that the new one is better" in new.reason
 
 
 def test_a_difference_that_is_not_defined_promotes_nobody():

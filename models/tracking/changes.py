@@ -25,6 +25,7 @@ _DATA = {
 _IDENTITY = {
     "question": "label.question",
     "code": "code.commit",
+    "modelling code": "code.digest",
     "config": "config.hash",
     "recipe": "recipe.hash",
     "features": "data.feature_digest",
