@@ -34,13 +34,15 @@ def nightly(
         arrived = take_in(settings)
         tidy(settings)
         night.check_feeds(settings, day)
-        settings, day, chosen = settle(settings, day)
+        settled = settle(settings, day)
+        settings, day = settled.settings, settled.as_of
         champion = champion_for(settings, day)
         features = night.build_features(settings, day)
-        model = champion or first_model(settings, day)
+        model = champion or first_model(settled)
+        settled.keep()  # a night that was killed after its training may not have come to it
         scored = watch.scored(settings, day, features, model)
         summary = night.rank(settings, day, features, scored.predictions, scored.model, revision=revision)
         summary["notes"] += [*scored.sentences, *watch.record(settings)]
-    learned = [*chosen, *(() if champion else model.said)]
+    learned = [*settled.sentences, *(() if champion else model.said)]
     store = inputs.store(settings).label
     return summarise("nightly", night.told(summary, arrived, learned, settings.currency, store))

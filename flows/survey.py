@@ -71,32 +71,50 @@ def said(tags: dict[str, str]) -> tuple[str, ...]:
     return tuple(tags[name] for name in _TOLD if name in tags)
 
 
-def settle(settings: Settings, as_of: AsOf) -> tuple[Settings, AsOf, list[str]]:
-    """The settings with a horizon, the windows of the day with it, and what to tell.
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A run's settings with a horizon.
 
-    Where neither the config nor the workspace has one, the data choose it, and the workspace keeps it.
+    Attributes:
+        settings: with the horizon.
+        as_of: the windows of the day with it.
+        sentences: what to tell.
+        choice: how the data chose it; None where the config or the workspace had one.
+    """
+
+    settings: Settings
+    as_of: AsOf
+    sentences: list[str]
+    choice: Choice | None = None
+
+    def keep(self) -> None:
+        """Let the workspace keep a horizon that the data chose: once something was learned with it."""
+        if self.choice is not None:
+            days, notes, day = self.choice.horizon_days, self.choice.notes, self.as_of.day
+            horizon.keep(self.settings.root, horizon.Kept(horizon_days=days, chosen_as_of=day, notes=notes))
+
+
+def settle(settings: Settings, as_of: AsOf) -> Settled:
+    """The settings with a horizon: where neither the config nor the workspace has one, the data choose it.
 
     Raises:
         DataRefused: when there is nothing to choose from, or the shop does not fit.
     """
     if settings.churn.horizon_days is not None:
-        return settings, as_of, horizon.overruled(settings)
+        return Settled(settings, as_of, horizon.overruled(settings))
     found = choose_horizon(settings, as_of)
     settled = horizon.with_horizon(settings, found.horizon_days)
-    return settled, settled.as_of(as_of.day.isoformat()), [chosen(found)]
+    return Settled(settled, settled.as_of(as_of.day.isoformat()), [chosen(found)], found)
 
 
 @task(name="choose the horizon", cache_policy=NO_CACHE)
 def choose_horizon(settings: Settings, as_of: AsOf) -> Choice:
-    """Let the data choose the horizon, and keep it, unless nothing could be trained with it."""
+    """Let the data choose the horizon, unless nothing could be trained with it."""
     history, first_day = known_history(settings, as_of)
     with inputs.engine(settings) as engine, step("Choosing the horizon"):
         found = survey(settings, history, first_day, as_of, engine)
     refuse_unfit(found.diagnosis, even_if_unfit=settings.train.even_if_unfit)
-    choice = found.choice
-    days, notes = choice.horizon_days, choice.notes
-    horizon.keep(settings.root, horizon.Kept(horizon_days=days, chosen_as_of=as_of.day, notes=notes))
-    return choice
+    return found.choice
 
 
 def known_history(settings: Settings, as_of: AsOf) -> tuple[History, date]:

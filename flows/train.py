@@ -27,7 +27,7 @@ from flows.recipe import recipe
 from flows.recording import Done, digest, record
 from flows.settings import Settings
 from flows.succession import consider
-from flows.survey import known_history, said, settle, survey
+from flows.survey import Settled, known_history, said, settle, survey
 from models import training
 from models.bundle import Bundle, load_bundle, predict
 from models.churn import Regrow
@@ -59,9 +59,9 @@ def train(
     """
     settings, day = inputs.opened(config, overrides or [], as_of)
     with hold(settings.root, "winback train"), inputs.engine(settings):
-        settings, day, chosen = settle(settings, day)
-        made = learn(settings, day, force=force)
-        verdict = consider(settings, made)
+        settled = settle(settings, day)
+        made = learned(settled, force=force)
+        verdict = consider(settled.settings, made)
     shown = ("test.auroc", "test.recency.auroc", "test.ece", "test.profit_at_10pct", "cv.auroc")
     summary = {
         "status": "promoted" if verdict.promote else "refused",
@@ -70,7 +70,7 @@ def train(
         "paths": {"mlflow": inputs.store(settings).label},
         "run_ids": {"model_run": made.run_id, "model_version": made.version},
         "sentences": [
-            *chosen,
+            *settled.sentences,
             *said(dict(made.tags)),
             f"Model {made.version} {'is now in use' if verdict.promote else 'was refused'}. {verdict.reason}",
         ],
@@ -78,19 +78,25 @@ def train(
     return summarise("train", summary)
 
 
-def first_model(settings: Settings, as_of: AsOf) -> Model:
+def learned(settled: Settled, *, force: bool = False) -> RegisteredModel:
+    """Train; only then is a horizon that the data chose the workspace's own."""
+    made = learn(settled.settings, settled.as_of, force=force)
+    settled.keep()
+    return made
+
+
+def first_model(settled: Settled) -> Model:
     """Train when there is no champion yet, and use what comes of it.
 
     Raises:
         DataRefused: when the model is not good enough to use.
     """
-    verdict = consider(settings, learn(settings, as_of))
-    found = champion_for(settings, as_of)
+    verdict = consider(settled.settings, learned(settled))
+    found = champion_for(settled.settings, settled.as_of)
     if found is None:
         raise DataRefused(
-            f"The first model was refused: {verdict.reason} Look at its run in MLflow; a "
-            f"longer history or another "
-            "churn.horizon_days may help."
+            f"There is no model to score with: the one that was trained was refused. {verdict.reason} Look "
+            "at its run in MLflow; a longer history or another churn.horizon_days may help."
         )
     return found
 

@@ -8,9 +8,10 @@ import pytest
 
 from features.errors import ConfigError, DataRefused
 from flows import champion as using
-from flows import night, nightly, succession
+from flows import night, nightly, succession, train
 from flows.recipe import question
 from flows.settings import Settings
+from flows.survey import Settled
 from models.promotion import Comparison, Verdict
 from models.tracking import AGAINST, OVERRIDE, WITHDRAWN, RegisteredModel
 from models.tracking.registry import Champion
@@ -128,3 +129,20 @@ def test_a_night_before_the_model_was_made_is_refused_before_features_are_built(
     with pytest.raises(DataRefused, match=r"up to 2024-06-30, which lies after 2024-06-29"):
         nightly.nightly.fn(str(config), "2024-06-29")
     assert built == []
+
+
+def test_a_night_whose_first_model_is_refused_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = Verdict(promote=False, reason="First model: worse than ranking by recency (AUROC 0.5).")
+    found = {"learned": None, "consider": refused, "champion_for": None}
+    for name, answer in found.items():
+        monkeypatch.setattr(train, name, lambda *_, answer=answer: answer)
+    settings = shop(tmp_path, 60)
+    with pytest.raises(DataRefused) as told:
+        train.first_model(Settled(settings, settings.as_of("2024-06-30"), []))
+    assert str(told.value) == (
+        "There is no model to score with: the one that was trained was refused. First model: worse than "
+        "ranking by recency (AUROC 0.5). Look at its run in MLflow; a longer history or another "
+        "churn.horizon_days may help."
+    )

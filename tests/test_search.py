@@ -88,6 +88,7 @@ def test_a_training_with_trials_uses_what_the_search_found(tmp_path: Path):
     best = min((one for one in trained.trials if one.loss is not None), key=lambda one: one.loss or 0.0)
     assert trained.bundle.about["xgb"]["max_depth"] == best.params["max_depth"]
     assert trained.params["xgb.max_depth"] == best.params["max_depth"]
+    assert trained.bundle.about["recipe"] == recipe(4).digest(trained.bundle.contract)
     assert train(frame, AS_OF, recipe(0)).trials == ()
 
 

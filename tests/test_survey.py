@@ -61,9 +61,11 @@ def monthly(folder: Path, *overrides: str) -> Settings:
 
 
 def settled(settings: Settings, day: date = DAY) -> tuple[Settings, list[str]]:
-    found, as_of, sentences = survey.settle(settings, settings.as_of(str(day)))
-    assert as_of.horizon_days == found.churn.horizon_days
-    return found, sentences
+    """The settings with a horizon, kept as after a training, and what is told."""
+    found = survey.settle(settings, settings.as_of(str(day)))
+    assert found.as_of.horizon_days == found.settings.churn.horizon_days
+    found.keep()
+    return found.settings, found.sentences
 
 
 def reopened(folder: Path, *overrides: str) -> Settings:
@@ -82,6 +84,23 @@ def test_the_data_choose_the_horizon_and_the_workspace_keeps_it(tmp_path: Path):
     assert again == found
     assert again.digest() == found.digest() == shop(tmp_path, *SMALL, "churn.horizon_days=45").digest()
     assert settled(again) == (found, [])
+
+
+def test_a_training_that_is_refused_keeps_no_horizon_and_one_that_is_done_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings = monthly(tmp_path, "train.min_positives=5000")
+    monkeypatch.setattr(train, "learn", train.learn.fn)
+    chosen = survey.settle(settings, settings.as_of(str(DAY)))
+    assert chosen.settings.churn.horizon_days == 45
+    with pytest.raises(DataRefused, match=r"learning needs 5000"):
+        train.learned(chosen)
+    assert horizon.kept(settings.root) is None
+    monkeypatch.setattr(train, "learn", lambda *_, **__: "made")
+    assert train.learned(chosen) == "made"
+    kept = horizon.kept(settings.root)
+    assert kept is not None
+    assert kept.horizon_days == 45
 
 
 def test_other_data_do_not_change_a_horizon_that_is_kept(tmp_path: Path):
@@ -263,22 +282,26 @@ def test_a_night_killed_after_the_choice_goes_on_with_it(tmp_path: Path):
         start = [sys.executable, "-m", "flows", "nightly", "-c", str(ROOT / "configs" / "demo.yaml")]
         return [*start, "--as-of", "2025-06-30", "--json", *words]
 
-    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
-    process = subprocess.Popen(
-        command(killed),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=ROOT,
-        start_new_session=True,
-    )
-    while process.poll() is None and not (killed / "horizon.json").exists():
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert (killed / "horizon.json").exists()
-    assert not (killed / "lists").exists()
-    for workspace in (killed, undisturbed):
-        subprocess.run(command(workspace), capture_output=True, cwd=ROOT, check=True)
-    names = ("horizon.json", "lists/as_of=2025-06-30/winback.csv")
-    for name in names:
-        assert (killed / name).read_bytes() == (undisturbed / name).read_bytes()
+    # Killed while the training has not begun, and just after it has ended.
+    seen = {"features/as_of=2025-06-30": False, "horizon.json": True}
+    undisturbed = tmp_path / "undisturbed"
+    subprocess.run(command(undisturbed), capture_output=True, cwd=ROOT, check=True)
+    for number, (file, chosen) in enumerate(seen.items()):
+        killed = tmp_path / f"killed {number}"
+        process = subprocess.Popen(
+            command(killed),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        while process.poll() is None and not (killed / file).exists():
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert (killed / file).exists()
+        assert (killed / "horizon.json").exists() is chosen
+        assert not (killed / "lists").exists()
+        subprocess.run(command(killed), capture_output=True, cwd=ROOT, check=True)
+        for name in ("horizon.json", "lists/as_of=2025-06-30/winback.csv"):
+            assert (killed / name).read_bytes() == (undisturbed / name).read_bytes()
