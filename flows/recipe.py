@@ -77,10 +77,11 @@ def recipe(settings: Settings) -> Recipe:
 
 
 def assumed_response(settings: Settings) -> Response:
-    """The response that rankings are compared by; it costs what the first offer costs."""
+    """The response that rankings are compared by; it costs what the first offer costs those who redeem it."""
     offer, in_minor = settings.offers[0], units(settings.currency)
     return Response(
-        offer_cost=offer.cost * in_minor,
+        offer_cost=offer.redeem_share * offer.cost * in_minor,
+        offer_rate=offer.redeem_share * offer.cost_rate,
         contact_cost=settings.contact.cost[offer.channel] * in_minor,
         minor_units=in_minor,
     )

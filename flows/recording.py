@@ -10,7 +10,7 @@ import polars as pl
 
 from features.asof import AsOf
 from flows import inputs
-from flows.recipe import QUESTION, question, recipe
+from flows.recipe import QUESTION, question
 from flows.settings import Settings
 from flows.survey import Survey
 from models import training
@@ -65,9 +65,8 @@ def _of_model(settings: Settings, as_of: AsOf, done: Done) -> TrainingRecord:
         "code.digest": about["code"],
         QUESTION: question(settings),
     }
-    response = recipe(settings).response
     findings = findings_of(
-        trained, response, lake_version=done.lake_version, currency=settings.currency, docs=docs
+        trained, trained.response, lake_version=done.lake_version, currency=settings.currency, docs=docs
     )
     return TrainingRecord(
         as_of=as_of.day,

@@ -9,13 +9,15 @@ such past). Out-of-fold predictions of the newest days calibrate; then one refit
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from features.asof import AsOf
 from models.boosting import Mask, Recipe, Sample, Validated, grow, validate, validate_forward
-from models.by_standing import calibrate_by_standing
+from models.by_standing import calibrate_by_standing, cross_calibrated
 from models.calibration import Scored
 from models.lesson import Lesson, are_too_few, churn_sample, newest_rows, past_rows, refuse_too_few
 from models.matrix import FeatureContract
@@ -41,8 +43,11 @@ class ChurnFit:
         model: what was fitted.
         rounds: boosting rounds, for `CHURN` and `REACTIVATION`.
         curves: log loss on the judged rows after each round, for the same.
-        out_of_fold: calibrated p0 of every training row from fits that never saw its customer.
+        out_of_fold: p0 of every training row from trees that never saw its customer, calibrated on all rows.
         newest: which training rows are of the newest days.
+        scores: what was calibrated.
+        stands: standing of each training row.
+        day: number of each training row's day, 0 is the oldest.
     """
 
     model: ReturnModel
@@ -50,6 +55,13 @@ class ChurnFit:
     curves: Mapping[str, tuple[float, ...]]
     out_of_fold: Array
     newest: Mask
+    scores: Scored
+    stands: npt.NDArray[Any]
+    day: npt.NDArray[np.int64]
+
+    def cross_calibrated(self) -> Array:
+        """p0 of every training row by trees and by a calibration that never saw its customer."""
+        return cross_calibrated(self.scores, self.stands, self.day, self.newest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +80,8 @@ class _Forward:
     judged: Mask
 
     @classmethod
-    def of(cls, rows: pl.DataFrame, as_of: AsOf) -> "_Forward":
-        last: date = rows["as_of"].max()  # type: ignore[assignment]  # not empty
+    def of(cls, rows: pl.DataFrame, as_of: AsOf, last: date) -> "_Forward":
+        """The search on some rows; `last` is the newest day of all, on which these may have none."""
         return cls(past_rows(rows, as_of.at(last)).to_numpy(), (rows["as_of"] == last).to_numpy())
 
     def is_enough(self, returned: Array) -> bool:
@@ -98,18 +110,18 @@ def fit_churn(
     asked = {CHURN: np.ones(len(rows), bool), REACTIVATION: gone}
     if are_too_few(rows.filter(pl.Series(gone)), options.min_positives):
         del asked[REACTIVATION]
-    recipe = Recipe("binary:logistic", xgb, seed)
+    recipe, last = Recipe("binary:logistic", xgb, seed), _last(rows)
     samples, trees, found = {}, {}, {}
     for name, mask in asked.items():
         some = rows.filter(pl.Series(mask))
         lesson = Lesson.of(some, gone_only=name == REACTIVATION, half_life_days=options.half_life_days)
         samples[name] = churn_sample(some, contract, lesson, options.folds, seed)
-        found[name] = _validated(samples[name], _Forward.of(some, as_of), newest[mask], recipe)
+        found[name] = _validated(samples[name], _Forward.of(some, as_of, last), newest[mask], recipe)
         rounds = found[name].rounds
         trees[name] = (
             regrow(contract, lesson, recipe, rounds) if regrow else grow(samples[name], recipe, rounds)
         )
-    forward = _Forward.of(rows, as_of)
+    forward = _Forward.of(rows, as_of, last)
     sample = samples[CHURN]
     opinions = {name: _Opinion(one.out_of_fold, one.forward) for name, one in found.items()}
     opinions[SMOOTH] = _smooth_opinion(sample, contract, forward)
@@ -144,7 +156,14 @@ def fit_churn(
         {name: one.curve for name, one in found.items()},
         calibration.apply(raw, stands),
         newest,
+        scores,
+        stands,
+        day,
     )
+
+
+def _last(rows: pl.DataFrame) -> date:
+    return rows["as_of"].max()  # type: ignore[return-value]  # not empty
 
 
 def _validated(sample: Sample, forward: _Forward, newest: Mask, recipe: Recipe) -> Validated:

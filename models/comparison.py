@@ -15,6 +15,7 @@ import polars as pl
 
 from models.groups import recent_and_silent, stages
 from models.metrics import Array, Response, interval, redraw
+from models.profit import priced
 from models.scoring import LOSSES, Scoring, Terms, in_order, model_scoring, on_snapshot
 
 ALL = "all"
@@ -88,7 +89,8 @@ def compare(
         against, group, measure, snapshot, ours, theirs, difference (how much better ours is), and its 95 %
         interval low, high.
     """
-    rows, terms = in_order(judged), Terms(response or Response(), wanted=measures)
+    rows = in_order(judged)
+    terms = Terms(priced(response or Response(), rows), wanted=measures)
     scorings = {_OURS: ours or model_scoring(rows), **theirs}
     people = {ALL: rows, **stages(rows), **recent_and_silent(rows)}
     found = [

@@ -16,8 +16,8 @@ PSI of one training day against all of them, and than chance makes it (four feat
 need a year of history, on the day the shop has one). Without any change PSI is about (1/n + 1/m) times a
 chi-squared variable with bins - 1 degrees of freedom (Yurdakul and Naranjo 2020, *Journal of Risk Model
 Validation* 14); its 99.9 % quantile is taken. With fewer than three training days nobody knows what is usual,
-and no shift is judged. A column that held one value on each training day, and does tonight (season,
-holidays), says which day it is, not that something moved: it has no PSI.
+and no shift is judged, nor a share of nulls. A column that held one value on each training day, and does
+tonight (season, holidays), says which day it is, not that something moved: it has no PSI.
 """
 
 import json
@@ -67,7 +67,8 @@ class Column:
         values: of a category: one bin each, and one for all others; None for a number.
         counts: training rows per bin; the last bin holds the nulls.
         usual_psi: the largest PSI of one training day against all; None when there were too few days.
-        usual_null_change: the largest difference of one training day's share of nulls from that of all.
+        usual_null_change: the largest difference of one training day's share of nulls from that of all; None
+            when there were too few days.
         of_the_day: whether each training day held one value only.
     """
 
@@ -75,7 +76,7 @@ class Column:
     values: tuple[str, ...] | None
     counts: tuple[int, ...]
     usual_psi: float | None = None
-    usual_null_change: float = 0.0
+    usual_null_change: float | None = None
     of_the_day: bool = False
 
     def count(self, column: pl.Series) -> Bins:
@@ -219,12 +220,13 @@ def _moved(column: Column, now: Bins) -> dict[str, float | None]:
     still_of_the_day = column.of_the_day and np.count_nonzero(now) <= 1
     noise = _ERRORS * float(np.sqrt(learned * (1 - learned) * (1 / max(now.sum(), 1) + 1 / then.sum())))
     usual = None if column.usual_psi is None else max(_TIMES * column.usual_psi, chance_psi(now, then))
+    nulls = None if column.usual_null_change is None else max(_TIMES * column.usual_null_change, noise)
     return {
         "psi": None if still_of_the_day else psi(now, then),
         "usual_psi": usual,
         "null_share": share,
         "null_share_learned": learned,
-        "usual_null_change": max(_TIMES * column.usual_null_change, noise),
+        "usual_null_change": nulls,
     }
 
 
@@ -239,7 +241,7 @@ def _profiled(column: pl.Series, day: npt.NDArray[np.int64]) -> Column:
         bare.values,
         tuple(everything.tolist()),
         usual_psi=max(psi(one, everything) for one in by_day) if days >= _FEWEST_DAYS else None,
-        usual_null_change=max(shares),
+        usual_null_change=max(shares) if days >= _FEWEST_DAYS else None,
         of_the_day=bool((np.count_nonzero(by_day, axis=1) <= 1).all()) and _of_the_day(column, day),
     )
 

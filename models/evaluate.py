@@ -29,6 +29,7 @@ import polars as pl
 
 from models.groups import segments, stages
 from models.metrics import Response, deciles, ece, ece_noise, interval, redraw
+from models.profit import priced
 from models.scoring import Scoring, Terms, in_order, mean_of, measured, model_scoring, other_scorings
 
 __all__ = ["Response", "decile_tables", "evaluate"]
@@ -56,7 +57,8 @@ def evaluate(
         seed: of the redraws.
         list_share: the list's length as a share of all customers, for the measures at list size.
     """
-    rows, terms = in_order(judged), Terms(response, list_share)
+    rows = in_order(judged)
+    terms = Terms(priced(response, rows), list_share)
     found = _group(rows, terms, seed)
     for name, scoring in other_scorings(rows).items():
         found |= _prefixed(name, _figures(rows, scoring, terms, seed))

@@ -7,7 +7,7 @@ stands beside each.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from math import ceil
 
@@ -34,6 +34,7 @@ _SIDE_WEAK, _SIDE_UNFIT = 100, 10
 # Buying at random has a shape of 1; below a half, orders come in bursts, and a long silence says little.
 _REGULAR_WEAK = 0.5
 _MONTH_DAYS = 30
+_NO_HORIZON = "; another churn.horizon_days would mend this and make something else worse"
 
 
 class Fit(StrEnum):
@@ -104,11 +105,19 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a shop is less than fit: what was found, and what to do about it."""
+    """Why a shop is less than fit: what was found, and what to do about it.
+
+    Attributes:
+        fit: how bad it is.
+        found: a sentence.
+        advice: a sentence.
+        horizon: `longer` or `shorter`, where another horizon would mend it too.
+    """
 
     fit: Fit
     found: str
     advice: str
+    horizon: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +131,7 @@ class Diagnosis:
 def verdict(figures: Figures) -> Diagnosis:
     """Judge a shop by its figures: as bad as its worst one."""
     order = list(Fit)
-    reasons = sorted(_reasons(figures), key=lambda one: -order.index(one.fit))
+    reasons = sorted(_agreeing([*_reasons(figures)]), key=lambda one: -order.index(one.fit))
     return Diagnosis(reasons[0].fit if reasons else Fit.FITS, tuple(reasons))
 
 
@@ -191,15 +200,26 @@ def _repeating(figures: Figures) -> Iterator[Reason]:
         )
 
 
+def _agreeing(reasons: list[Reason]) -> list[Reason]:
+    """The reasons with advice that can be followed: nobody shall choose a longer and a shorter horizon."""
+    pulls = {one.horizon for one in reasons} - {None}
+    said = {
+        None: "",
+        **{way: f", or choose a {way} churn.horizon_days" for way in pulls},
+        **dict.fromkeys(pulls if len(pulls) > 1 else (), _NO_HORIZON),
+    }
+    return [replace(one, advice=f"{one.advice.rstrip('.')}{said[one.horizon]}.") for one in reasons]
+
+
 def _history(figures: Figures) -> Iterator[Reason]:
     have, need, horizon = figures.snapshots, figures.snapshots_needed, figures.horizon_days
-    advice = "Deliver more history, or choose a shorter churn.horizon_days."
+    advice = "Deliver more history."
     if not have:
         found = f"No past day has {horizon} days of history before it and a complete outcome after it."
-        yield Reason(Fit.DOES_NOT_FIT, found, advice)
+        yield Reason(Fit.DOES_NOT_FIT, found, advice, "shorter")
     elif have < need:
         found = f"The history holds {counted(have, 'monthly day')} with a complete outcome of {horizon} days"
-        yield Reason(Fit.WEAK, f"{found}; tests in time need {need}.", advice)
+        yield Reason(Fit.WEAK, f"{found}; tests in time need {need}.", advice, "shorter")
 
 
 def _sides(figures: Figures) -> Iterator[Reason]:
@@ -208,13 +228,15 @@ def _sides(figures: Figures) -> Iterator[Reason]:
         yield Reason(
             _side(back),
             f"On a usual day {back:,.0f} customers come back within {figures.horizon_days} days.",
-            "Deliver more customers or history, or choose a longer churn.horizon_days.",
+            "Deliver more customers or history.",
+            "longer",
         )
     if away is not None and away < _SIDE_WEAK:
         yield Reason(
             _side(away),
             f"On a usual day {away:,.0f} customers stay away for {figures.horizon_days} days.",
-            "Deliver more customers or history, or choose a shorter churn.horizon_days.",
+            "Deliver more customers or history.",
+            "shorter",
         )
 
 
@@ -225,7 +247,8 @@ def _rhythm(figures: Figures) -> Iterator[Reason]:
             Fit.WEAK,
             f"The median gap between orders is {gap:.0f} days, longer than the {figures.horizon_days} of the "
             "horizon: many who seem gone are only late.",
-            "Choose a longer churn.horizon_days.",
+            "Look whether orders are missing.",
+            "longer",
         )
     if regular is not None and regular < _REGULAR_WEAK:
         yield Reason(

@@ -12,8 +12,8 @@ from features.asof import AsOf
 from features.options import StageOptions
 from models.bundle import Bundle
 from models.churn import ChurnFit, Regrow, fit_churn
-from models.evaluate import Response
 from models.matrix import FeatureContract
+from models.metrics import Response
 from models.options import SearchOptions, TrainOptions, ValueOptions, XgbOptions
 from models.source_code import code_digest
 from models.timing import fit_timing

@@ -4,6 +4,7 @@ All money here is in minor units, as Float64.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -15,6 +16,7 @@ from features.hashing import uniform
 from features.money import exponent
 from features.wording import counted
 from models.effects import Array, Assumption, Effects, Evidence, Shift, response
+from models.metrics import Response
 from models.options import ContactOptions, EffectOptions, OfferOptions
 
 # Features that tell what a customer's next order will probably amount to (minor units), the better one first.
@@ -120,6 +122,17 @@ def order_amounts(people: pl.DataFrame) -> pl.Expr:
     """What each customer's next order will probably amount to, minor units; null where nothing is known."""
     known = [pl.col(name).cast(pl.Float64) for name in ORDER_AMOUNTS if name in people.columns]
     return pl.coalesce(*known, pl.lit(None, pl.Float64)).alias("order_amount")
+
+
+def priced(terms: Response, people: pl.DataFrame) -> Response:
+    """The same response with d in money: a share of the order is a share of these people's mean order.
+
+    One d for everybody, so that rankings differ by whom they choose. Where nothing is known of the amounts,
+    the share counts as nothing.
+    """
+    mean = people.select(order_amounts(people)).to_series().mean() if terms.offer_rate else None
+    more = terms.offer_rate * mean if isinstance(mean, float) else 0.0
+    return replace(terms, offer_cost=terms.offer_cost + more, offer_rate=0.0)
 
 
 def best(appraisals: pl.DataFrame, salt: str) -> pl.DataFrame:

@@ -25,7 +25,8 @@ from models.evaluate import evaluate
 from models.fitting import Fitted, Recipe, fit
 from models.lesson import learnable, newest_days, refuse_too_few
 from models.margin_interval import coverage
-from models.metrics import deciles
+from models.metrics import Response, deciles
+from models.profit import priced
 from models.promotion import Comparison
 from models.rolling import STABILITY, judge_recipe, test_days
 from models.search import Searched, Trial, search
@@ -63,6 +64,7 @@ class Trained:
         stability: feature, snapshot, gain_share in the fit of each test day.
         trials: sets of parameters that a search tried.
         comparison: with the champion on the same rows; None without a champion, or a test in time.
+        response: by which profit was judged, an offer's share of the order priced.
         notes: sentences on what the data could not show.
     """
 
@@ -77,6 +79,7 @@ class Trained:
     stability: pl.DataFrame
     trials: tuple[Trial, ...]
     comparison: Comparison | None
+    response: Response
     notes: tuple[str, ...]
 
     @property
@@ -115,6 +118,7 @@ def train(
     rows = learnable(training).with_columns(fold)
     taught = newest_days(rows, recipe.train.snapshots)
     refuse_too_few(taught, recipe.train.min_positives)
+    recipe = replace(recipe, response=priced(recipe.response, rows))
     days = test_days(rows, as_of, recipe.train)
     searched = Searched(recipe.xgb, ())
     if recipe.search.trials and journal is not None:
@@ -146,6 +150,7 @@ def train(
         tested.stability if tested else pl.DataFrame(schema=STABILITY),
         searched.trials,
         comparison,
+        recipe.response,
         notes,
     )
 
@@ -163,7 +168,7 @@ def refuse_incomplete(training: pl.DataFrame, as_of: AsOf) -> None:
 
 def _cross_validated(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, fitted: Fitted) -> pl.DataFrame:
     """The newest day, scored by fits that never saw the customer, beside the baselines that need no past."""
-    p0 = fitted.churn.out_of_fold
+    p0 = fitted.churn.cross_calibrated()
     scored = rows.with_columns(p0=p0, churn_probability=1 - p0)
     newest = scored.filter(pl.col("as_of") == pl.col("as_of").max())
     return baselines.fitted(rows.clear(), newest, as_of.horizon_days, recipe.seed)

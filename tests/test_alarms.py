@@ -85,7 +85,7 @@ def test_a_part_of_a_limit_leaves_the_rest_as_it_was():
 
 def test_what_is_usual_is_no_alarm_however_large():
     usual = {"psi": 4.0, "usual_psi": 5.0, "null_share": 0.5, "usual_null_change": 0.45}
-    unknown = {"psi": 4.0, "usual_psi": None}
+    unknown = {"psi": 4.0, "usual_psi": None, "null_share": 0.9, "usual_null_change": None}
     of_the_day = {"psi": None}
     assert raised(features=table(orders=usual, spent=unknown, season_sin=of_the_day)) == {}
 

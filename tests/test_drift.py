@@ -117,7 +117,8 @@ def test_what_training_days_did_among_themselves_is_usual():
 
 def test_with_fewer_than_three_training_days_nobody_knows_what_is_usual():
     profile = Profile.of(frame(days=DAYS[:2]), ["spent"])
-    assert found(profile, frame(days=[date(2024, 7, 1)], shift=3))["spent"]["usual_psi"] is None
+    told = found(profile, frame(days=[date(2024, 7, 1)], shift=3))["spent"]
+    assert (told["usual_psi"], told["usual_null_change"]) == (None, None)
 
 
 @pytest.mark.parametrize("people", [20, 100])

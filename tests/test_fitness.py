@@ -172,6 +172,15 @@ def test_a_shop_where_three_per_cent_buy_again_is_told_so():
     )
 
 
+def test_a_tiny_shop_is_not_told_to_choose_a_longer_horizon_and_a_shorter_one():
+    tiny = replace(GOOD, returned_per_snapshot=20.0, stayed_away_per_snapshot=30.0, snapshots=2)
+    advice = {one.advice for one in verdict(tiny).reasons}
+    worse = "; another churn.horizon_days would mend this and make something else worse."
+    assert advice == {f"Deliver more customers or history{worse}", f"Deliver more history{worse}"}
+    few = verdict(replace(GOOD, returned_per_snapshot=20.0, median_gap_days=70.0))
+    assert all("or choose a longer churn.horizon_days." in one.advice for one in few.reasons)
+
+
 def test_forced_or_only_weak_is_not_refused():
     refuse_unfit(verdict(replace(GOOD, one_time_share=0.97)), even_if_unfit=True)
     refuse_unfit(verdict(replace(GOOD, one_time_share=0.9)), even_if_unfit=False)

@@ -15,9 +15,9 @@ from training_world import AS_OF, feature_frame, training_frame
 from features.errors import DataRefused, WinbackError
 from models import bundle as bundles
 from models import level
-from models.by_standing import Calibration, calibrate_by_standing
+from models.by_standing import Calibration, calibrate_by_standing, cross_calibrated
 from models.calibration import Calibrator, Scored, calibrate, expit, logit
-from models.fitting import Recipe
+from models.fitting import Recipe, fit_p0
 from models.lesson import Lesson, learnable, newest_rows
 from models.margin import MarginRows, fit_margin, stage_means
 from models.matrix import FeatureContract, to_matrix
@@ -265,6 +265,39 @@ def test_a_standing_that_is_off_is_moved_by_how_much_the_newest_days_say():
     assert Calibration.from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
 
 
+def test_what_is_judged_where_it_was_calibrated_is_calibrated_without_its_own_customers():
+    scores, stands, day = shop()
+    p = cross_calibrated(scores, stands, day, day >= 5)
+    held = scores.fold == 1
+    turned = replace(scores, event=np.where(held, 1 - scores.event, scores.event))
+    again = cross_calibrated(turned, stands, day, day >= 5)
+    assert (again[held] == p[held]).all()
+    assert (again[~held] != p[~held]).any()
+
+
+def test_a_calibration_looks_better_where_it_was_fitted_than_it_is():
+    inside, outside = [], []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        raw, fold = rng.uniform(0.05, 0.6, 400), rng.integers(0, 4, 400).astype(np.int32)
+        stands, day, newest = np.full(400, "active"), np.zeros(400, np.int64), np.ones(400, bool)
+        event = (rng.random(400) < expit(logit(raw) + 1)).astype(float)
+        scores = Scored(raw, event, np.ones(400), fold, 1.0)
+        inside.append(ece(event, calibrate_by_standing(scores, stands, day, newest).apply(raw, stands)))
+        outside.append(ece(event, cross_calibrated(scores, stands, day, newest)))
+    assert np.mean(outside) > np.mean(inside) + 0.001
+
+
+def test_a_short_history_is_not_judged_by_the_calibration_that_was_fitted_on_it():
+    few = training_frame(people=300, snapshots=2)
+    found = train(few, AS_OF, RECIPE)
+    rows = learnable(few).with_columns(customer_fold("customer_id", RECIPE.train.folds, RECIPE.seed))
+    churn = fit_p0(rows, found.bundle.contract, AS_OF, RECIPE)
+    newest = (rows["as_of"] == date(2024, 5, 1)).to_numpy()
+    assert found.judged["p0"].to_list() == churn.cross_calibrated()[newest].tolist()
+    assert found.metrics["cv.ece"] != ece(churn.scores.event[newest], churn.out_of_fold[newest])
+
+
 def test_scores_are_moved_to_the_level_that_is_expected():
     scores, stands, day = shop()
     fitted = calibrate_by_standing(scores, stands, day, day >= 5)
@@ -381,3 +414,11 @@ def test_what_lies_beyond_the_history_is_said(trained: Trained):
     assert trained.bundle.returned.months == 4
     assert 0 < trained.bundle.returned.extrapolated_share < 1
     assert any("of the value if returned is extrapolated" in note for note in trained.notes)
+
+
+def test_a_newest_day_on_which_nobody_is_gone_stops_no_training():
+    here = pl.when(pl.col("as_of") == date(2024, 5, 1)).then(pl.lit("active")).otherwise("stage")
+    found = train(training_frame(people=1000).with_columns(stage=here), AS_OF, RECIPE)
+    weights = found.bundle.returning.weights_of_gone
+    assert set(weights.values()) == {1 / len(weights)}
+    assert "reactivation" in weights

@@ -18,6 +18,7 @@ class Response:
     Attributes:
         accept_share: gamma, share of churners whom a contact brings back.
         offer_cost: d, paid to those who come back and to those who never meant to leave.
+        offer_rate: what d also costs, as a share of the amount of an order; see `models.profit.priced`.
         contact_cost: f, paid for everyone.
         minor_units: how many make one unit of the reporting currency, in which the profit is told.
     """
@@ -26,6 +27,7 @@ class Response:
     offer_cost: float = 0.0
     contact_cost: float = 5.0
     minor_units: float = 100.0
+    offer_rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
