@@ -66,7 +66,12 @@ def _of_model(settings: Settings, as_of: AsOf, done: Done) -> TrainingRecord:
         QUESTION: question(settings),
     }
     findings = findings_of(
-        trained, trained.response, lake_version=done.lake_version, currency=settings.currency, docs=docs
+        trained,
+        trained.response,
+        lake_version=done.lake_version,
+        currency=settings.currency,
+        docs=docs,
+        diagnosis=done.surveyed.diagnosis,
     )
     return TrainingRecord(
         as_of=as_of.day,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.figures import calibration, figures, segments
+from models.fitness import Diagnosis, told
 
 _MARKDOWN = re.compile(r"([\\|<>\[\]*`])")
 
@@ -30,6 +31,7 @@ class Subject:
         docs: address of the Data Docs, if there are any.
         agreement: mean rank correlation of the importances of two test snapshots, if measured.
         model: digest of the model.
+        diagnosis: whether the shop fits, as judged before the training; None where nobody asked.
     """
 
     about: Mapping[str, Any]
@@ -42,6 +44,7 @@ class Subject:
     docs: str | None = None
     agreement: float | None = None
     model: str = ""
+    diagnosis: Diagnosis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ def card_of(subject: Subject, pictures: Mapping[str, str] | None = None) -> Card
         _predicts(subject),
         _people(subject),
         _data(subject),
+        *_fit(subject),
         _quality(subject, pictures or {}),
         _calibration(subject),
         _fairness(subject),
@@ -178,6 +182,16 @@ def _data(subject: Subject) -> Section:
     texts = () if subject.docs else ("No Data Docs were written.",)
     links = {"What the checks found in the data (Data Docs)": subject.docs} if subject.docs else {}
     return Section("Data", texts, table=Table(("", ""), rows), links=links)
+
+
+def _fit(subject: Subject) -> list[Section]:
+    """The verdict on the shop with its reasons: figures of a model are no better than what it learns from."""
+    diagnosis = subject.diagnosis
+    if diagnosis is None:
+        return []
+    reasons = [f"{one.fit.value}: {one.found} {one.advice}" for one in diagnosis.reasons]
+    said = f"The diagnosis before the training: {diagnosis.fit.value}." if reasons else told(diagnosis)
+    return [Section("Does it fit this shop?", (said,), points=reasons)]
 
 
 def _quality(subject: Subject, pictures: Mapping[str, str]) -> Section:

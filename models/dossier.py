@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from models.card import Subject, card_of, html, markdown
+from models.fitness import Diagnosis
 from models.matrix import FeatureContract
 from models.metrics import Response, expected_gain
 from models.plots import calibration_png, gain_png, profit_png, stability_png, strata_png
@@ -65,7 +66,13 @@ class Findings:
 
 
 def findings_of(
-    trained: Trained, response: Response, *, lake_version: str, currency: str, docs: str | None
+    trained: Trained,
+    response: Response,
+    *,
+    lake_version: str,
+    currency: str,
+    docs: str | None,
+    diagnosis: Diagnosis | None = None,
 ) -> Findings:
     """The findings of a training.
 
@@ -75,6 +82,7 @@ def findings_of(
         lake_version: of the data.
         currency: of the reported money.
         docs: address of the Data Docs, if there are any.
+        diagnosis: whether the shop fits, as judged before.
     """
     contract = trained.bundle.contract
     subject = Subject(
@@ -87,6 +95,7 @@ def findings_of(
         currency=currency,
         docs=docs,
         model=trained.bundle.digest,
+        diagnosis=diagnosis,
     )
     return Findings(
         trained.judged,

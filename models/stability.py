@@ -11,6 +11,8 @@ import polars as pl
 
 from models.metrics import Array
 
+# The agreement of the importances, as a metric of a run.
+RANK_CORRELATION = "importance.rank_correlation"
 _COLUMNS = {
     "feature": pl.String,
     "mean_share": pl.Float64,

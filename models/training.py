@@ -31,6 +31,7 @@ from models.promotion import Comparison
 from models.rolling import STABILITY, judge_recipe, test_days
 from models.search import Searched, Trial, search
 from models.splits import customer_fold
+from models.stability import RANK_CORRELATION, agreement
 
 _SCHEMA: Mapping[str, pl.DataType] = {
     "as_of": pl.Date(),
@@ -54,7 +55,8 @@ class Trained:
 
     Attributes:
         bundle: the model, fitted on the newest complete days.
-        metrics: `<split>.<measure>`; the split is `test`, or `cv` when the history is too short for that.
+        metrics: `<split>.<measure>`; the split is `test`, or `cv` when the history is too short for that; and
+            how well the importances of the test days' fits agree.
         snapshots: the same for each test day alone.
         params: what the training found and used, by name.
         judged: the rows of the test days with p0, churn_probability and expected_margin.
@@ -135,6 +137,8 @@ def train(
     if recipe.search.trials and not searched.trials:
         notes = (_NO_SEARCH, *notes)
     metrics = _figures(judged, recipe, split) | coverage(judged, split)
+    agreed = agreement(tested.stability) if tested else None
+    metrics |= {} if agreed is None else {RANK_CORRELATION: agreed}
     apart = judged.partition_by("as_of", as_dict=True, maintain_order=True)
     snapshots = {day: _figures(some, recipe, split) for (day,), some in apart.items()}
     bundle = fitted.bundle.with_drift(_drift(snapshots, split), notes)

@@ -14,7 +14,9 @@ from models import dossier
 from models.card import Card, Section, Subject, Table, card_of, html, markdown
 from models.evaluate import Response
 from models.figures import calibration, figures, grouped, segments
+from models.fitness import Diagnosis, Fit, Reason
 from models.search import Trial
+from models.stability import agreement
 from models.training import train
 
 ABOUT = {
@@ -104,6 +106,24 @@ def test_the_same_training_leaves_the_same_bytes():
 def test_no_file_names_anybody():
     assert MARK in trained().judged["customer_id"][0]
     assert [name for name, content in files().items() if MARK.encode() in content] == []
+
+
+def test_the_card_says_whether_the_shop_fits_and_why_not():
+    once = Reason(Fit.WEAK, "Of 5,000 customers, 90.0% bought only once.", "Work on the second order.")
+    weak, fits = Diagnosis(Fit.WEAK, (once,)), Diagnosis(Fit.FITS, ())
+    text = markdown(card_of(subject(diagnosis=weak)))
+    assert "## Does it fit this shop?\n\nThe diagnosis before the training: weak." in text
+    assert "weak: Of 5,000 customers, 90.0% bought only once. Work on the second order." in text
+    assert "This shop fits" in markdown(card_of(subject(diagnosis=fits)))
+    assert "Does it fit" not in markdown(card_of(subject()))
+    found = dossier.findings_of(
+        trained(), Response(), lake_version="x", currency="", docs=None, diagnosis=weak
+    )
+    assert b"90.0% bought only once" in dossier.files_of(found)["report/model_card.html"]
+
+
+def test_how_well_the_fits_agree_on_what_matters_is_a_figure_of_the_run():
+    assert trained().metrics["importance.rank_correlation"] == agreement(trained().stability)
 
 
 def test_importance_over_snapshots_becomes_a_table_a_picture_and_a_sentence():

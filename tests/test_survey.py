@@ -239,6 +239,7 @@ def test_a_training_records_what_the_shop_looks_like_and_what_the_data_propose(t
     assert artifacts["horizon.csv"].read_text().splitlines()[0] == "horizon_days,judged,type_1,type_2,loss"
     assert artifacts["horizon.png"].read_bytes().startswith(b"\x89PNG")
     assert artifacts["fit.md"].read_text().startswith("# Does it fit? Weak.")
+    assert "The diagnosis before the training: weak." in artifacts["model_card.md"].read_text()
 
 
 def reports(settings: Settings) -> list[Path]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from features.errors import ConfigError
+from models.figures import BASELINES
 from models.tracking.record import KEY, PARENT
 from models.tracking.registry import CHAMPION, OVERRIDE, VERDICT, WITHDRAWN
 from models.tracking.store import MODEL, Store, connected, exists
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-# What a model is measured against; the metrics of a baseline are `<split>.<baseline>.<measure>`.
-BASELINES = ("recency", "spend_365d", "rfm", "mbg_nbd", "xgb_rfm", "champion")
 _TRAININGS = f"tags.`{KEY}` LIKE '%' and tags.`{PARENT}` IS NULL"
 _RUN_ID = re.compile(r"[0-9a-f]{4,32}")
 _OF_ANOTHER = re.compile(rf"({MODEL}[a-z0-9-]*)/([0-9]{{1,9}})")
