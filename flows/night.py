@@ -27,6 +27,8 @@ from flows.workspace import publish_folder
 from models.appraisal import READ, Appraised, Common, Rules, appraised, figures
 from models.assignment import list_id
 from models.bundle import Bundle, load_bundle, predict
+from models.cause_table import CauseOptions
+from models.causes import guessed
 from models.decision import Decision, Night, decide
 from models.options import OfferOptions
 from models.outputs import Manifest, contact_by, scores
@@ -107,7 +109,8 @@ def rank(
         people, offers = (pl.scan_parquet(folder / name) for name in ("people", "offers"))
         everyone = Appraised(people, offers, common.notes(settings.currency))
         known, explain = inputs.known_people(settings, as_of), partial(_grounds, features, model.bundle)
-        decision = decide(everyone, known, rules, night, explain)
+        guess = partial(_guesses, settings, features, model.bundle)
+        decision = decide(everyone, known, rules, night, explain, guess)
         scored = pl.read_parquet(folder / "scores").sort("customer_id")
     with step("Checking scores and list"), inputs.gate(settings, f"{as_of.day} list") as gate:
         _check_outputs(settings, gate, as_of, scored, decision)
@@ -233,6 +236,21 @@ def _grounds_of_part(model: Bundle, features: Path, listed: pl.Series) -> pl.Dat
     return facts(people).hstack(said)
 
 
+def _guesses(settings: Settings, features: Path, bundle: Path, asked: pl.Series) -> pl.DataFrame:
+    """What the model's reasons say of why these people left; of a part only the causes come together."""
+    months, causes = settings.value.horizon_months, settings.causes
+    with inputs.engine(settings) as engine:
+        work = partial(_guesses_of_part, bundle, asked, months, causes)
+        found: list[pl.DataFrame] = engine.gather(engine.map(work, sorted(features.iterdir())))
+    return pl.concat(found)
+
+
+def _guesses_of_part(
+    bundle: Path, asked: pl.Series, months: int, causes: CauseOptions, features: Path
+) -> pl.DataFrame:
+    return guessed(_grounds_of_part(load_bundle(bundle), features, asked), months, causes)
+
+
 def _facts(features: Path) -> pl.DataFrame:
     there = pl.read_parquet_schema(features)
     return pl.read_parquet(features, columns=[name for name in READ if name in there])
@@ -247,6 +265,7 @@ def _rules(settings: Settings) -> Rules:
         list=settings.list,
         currency=settings.currency,
         value_months=settings.value.horizon_months,
+        causes=settings.causes,
     )
 
 
