@@ -171,7 +171,6 @@ def known_people(settings: Settings, as_of: AsOf) -> Known:
         identities=table("identities"),
         suppressions=table("suppressions"),
         enrolments=enrolments(settings, as_of),
-        answers=said(settings, as_of),
     )
 
 

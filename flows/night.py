@@ -1,6 +1,7 @@
 """The steps of a night, each whole or not at all: check the feeds, build features, score, rank and write."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,8 @@ def rank(
         folder, common = _appraise(settings, as_of, features, predictions, rules, model)
         people, offers = (pl.scan_parquet(folder / name) for name in ("people", "offers"))
         everyone = Appraised(people, offers, common.notes(settings.currency))
-        known, explain = inputs.known_people(settings, as_of), partial(_grounds, features, model.bundle)
+        known = replace(inputs.known_people(settings, as_of), answers=inputs.said(settings, as_of))
+        explain = partial(_grounds, features, model.bundle)
         guess = partial(_guesses, settings, features, model.bundle)
         decision = decide(everyone, known, rules, night, explain, guess)
         scored = pl.read_parquet(folder / "scores").sort("customer_id")

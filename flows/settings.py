@@ -30,7 +30,7 @@ from features.options import (
 )
 from features.readable import Zone
 from features.wording import counted
-from models.cause_table import CauseOptions, offer_faults
+from models.cause_table import CauseOptions, cause_faults, offer_faults
 from models.options import (
     ConsentOptions,
     ContactOptions,
@@ -141,6 +141,7 @@ class Settings(Options):
             for offer in self.offers
             if offer.channel not in self.contact.cost
         ]
+        faults += cause_faults(self.causes)
         faults += [
             fault for offer in self.offers for fault in offer_faults(offer.id, offer.causes, self.causes)
         ]

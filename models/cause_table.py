@@ -8,7 +8,7 @@ several causes.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from features.options import Days, Options
 
@@ -71,12 +71,6 @@ class CauseOptions(Options):
         added = {name: rule for name, rule in given.items() if rule is not None}
         return kept | {name: _over(kept.get(name, {}), rule) for name, rule in added.items()}
 
-    @model_validator(mode="after")
-    def _says_each_thing_once(self) -> "CauseOptions":
-        if faults := [*_bad_names(self.table), *_bad_groups(self.table), *_bad_phrases(self.table)]:
-            raise ValueError("\n".join(faults))
-        return self
-
     @property
     def unmanageable(self) -> tuple[str, ...]:
         """Causes that nothing can be done about."""
@@ -86,6 +80,12 @@ class CauseOptions(Options):
     def by_group(self) -> dict[str, str]:
         """Group of the model's reasons: the cause that it stands for."""
         return {group: name for name, rule in self.table.items() for group in rule.groups}
+
+
+def cause_faults(causes: CauseOptions) -> Iterator[str]:
+    """What is wrong with a table of causes: what one code, phrase or group stands for must be one cause."""
+    for faults in (_bad_names, _bad_groups, _bad_phrases):
+        yield from (f"causes.table{fault}" for fault in faults(causes.table))
 
 
 def offer_faults(offer: str, named: Sequence[str], causes: CauseOptions) -> Iterator[str]:
@@ -114,9 +114,9 @@ def _over(default: object, given: object) -> object:
 def _bad_names(table: Mapping[str, CauseRule]) -> Iterator[str]:
     for name in table:
         if name == UNKNOWN:
-            yield f"table.{name}: people without a known cause are called so; call the cause otherwise"
+            yield f".{name}: people without a known cause are called so; call the cause otherwise"
         elif not re.match(_NAME, name):
-            yield f"table.{name}: a cause is called by small letters, digits and _, beginning with a letter"
+            yield f".{name}: a cause is called by small letters, digits and _, beginning with a letter"
 
 
 def _bad_groups(table: Mapping[str, CauseRule]) -> Iterator[str]:
@@ -126,11 +126,11 @@ def _bad_groups(table: Mapping[str, CauseRule]) -> Iterator[str]:
     pairs = [(group, name) for name, rule in table.items() for group in rule.groups]
     for place, (group, name) in enumerate(pairs):
         if group not in known:
-            yield f"table.{name}.groups: {group!r} is no group of reasons; there are {', '.join(known)}"
+            yield f".{name}.groups: {group!r} is no group of reasons; there are {', '.join(known)}"
         elif not table[name].manageable:
-            yield f"table.{name}.groups: the model cannot know a cause that is not manageable; leave it empty"
+            yield f".{name}.groups: the model cannot know a cause that is not manageable; leave it empty"
         elif other := next((one for same, one in pairs[:place] if same == group), None):
-            yield f"table.{name}.groups: {group!r} stands for {other} already"
+            yield f".{name}.groups: {group!r} stands for {other} already"
 
 
 def _bad_phrases(table: Mapping[str, CauseRule]) -> Iterator[str]:
@@ -143,14 +143,14 @@ def _said_twice(key: str, pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
     from models.keywords import plain
 
     if len(pairs) > _MOST_WORDS:
-        yield f"table: there are {len(pairs):,} {key}; at most {_MOST_WORDS:,} are searched for"
+        yield f": there are {len(pairs):,} {key}; at most {_MOST_WORDS:,} are searched for"
         return
     seen: dict[str, str] = {}
     for (word, name), spoken in zip(pairs, plain([word for word, _ in pairs]), strict=True):
         if not spoken or len(word) > _LONGEST:
-            yield f"table.{name}.{key}: {word!r} is not a word or phrase of at most {_LONGEST} characters"
+            yield f".{name}.{key}: {word!r} is not a word or phrase of at most {_LONGEST} characters"
         elif seen.setdefault(spoken, name) != name:
-            yield f"table.{name}.{key}: {word!r} stands for {seen[spoken]} already; keep it at one of them"
+            yield f".{name}.{key}: {word!r} stands for {seen[spoken]} already; keep it at one of them"
 
 
 # Of the causes that an answer speaks of the first counts: what is for good, then what can be put right.

@@ -12,6 +12,7 @@ says. A text, a complaint or a return that fits none says nothing.
 """
 
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 
 import polars as pl
 
@@ -27,6 +28,15 @@ from models.reasons import told
 
 # Kinds of feedback that nobody asked for; all others are answers to a question.
 VOLUNTEERED = (*COMPLAINTS, "return")
+
+
+class Source(StrEnum):
+    """Who says why somebody left."""
+
+    SAID = "said"
+    MODEL = "model"
+    NOBODY = "nobody"
+
 
 ANSWERS = pl.Schema(
     {
@@ -81,7 +91,7 @@ def answers(feedback: pl.LazyFrame, causes: CauseOptions, as_of: AsOf, timezone:
 
 
 def with_said(people: pl.DataFrame, who: pl.DataFrame, said: pl.DataFrame | None) -> pl.DataFrame:
-    """Add `cause`: what the person said under any id; null where they said nothing that counts.
+    """Add `cause`, what the person said under any id, and `cause_source`; null where they said nothing.
 
     Args:
         people: everyone scored: `customer_id`, `person_id`, `last_purchase_on`.
@@ -89,7 +99,7 @@ def with_said(people: pl.DataFrame, who: pl.DataFrame, said: pl.DataFrame | None
         said: `ANSWERS`; None where the shop has no feedback.
     """
     if said is None or said.is_empty():
-        return people.with_columns(cause=pl.lit(None, pl.String))
+        return people.with_columns(pl.lit(None, pl.String).alias(name) for name in ("cause", "cause_source"))
     bought = people.group_by("person_id").agg(pl.col("last_purchase_on").max().alias("bought_on"))
     theirs = said.join(who, on="customer_id").join(bought, on="person_id")
     first = (
@@ -99,9 +109,8 @@ def with_said(people: pl.DataFrame, who: pl.DataFrame, said: pl.DataFrame | None
         )
         .unique("person_id", keep="first", maintain_order=True)
     )
-    return people.join(
-        first.select("person_id", "cause"), on="person_id", how="left", maintain_order="left", validate="m:1"
-    )
+    found = first.select("person_id", "cause", cause_source=pl.lit(str(Source.SAID)))
+    return people.join(found, on="person_id", how="left", maintain_order="left", validate="m:1")
 
 
 def guessed(people: pl.DataFrame, months: int, causes: CauseOptions) -> pl.DataFrame:
@@ -127,7 +136,7 @@ def with_guesses(
     """Give everybody wanted a cause, who has none yet: the model's, else unknown.
 
     Args:
-        people: `customer_id`, `cause`.
+        people: `customer_id`, `cause`, `cause_source`.
         wanted: who is to have one.
         guess: given ids, what `guessed` gives; None: nobody knows.
     """
@@ -142,13 +151,24 @@ def with_guesses(
             maintain_order="left",
             validate="m:1",
         )
-    cause = pl.coalesce("cause", pl.when(wanted).then(pl.coalesce("guessed", pl.lit(UNKNOWN))))
-    return found.with_columns(cause=cause).drop("guessed")
+    modelled = pl.when(pl.col("guessed").is_not_null()).then(pl.lit(str(Source.MODEL)))
+    cause = pl.coalesce("guessed", pl.lit(UNKNOWN))
+    source = modelled.otherwise(pl.lit(str(Source.NOBODY)))
+    return found.with_columns(
+        cause=pl.coalesce("cause", pl.when(wanted).then(cause)),
+        cause_source=pl.coalesce("cause_source", pl.when(wanted).then(source)),
+    ).drop("guessed")
 
 
 def by_cause(people: pl.DataFrame) -> dict[str, int]:
     """How many people left for which cause, by name."""
-    return dict(people["cause"].drop_nulls().value_counts().sort("cause").iter_rows())
+    return _counted(people["cause"])
+
+
+def by_source(people: pl.DataFrame) -> dict[str, int]:
+    """Of how many people who says why they left (`Source`)."""
+    found = _counted(people["cause_source"])
+    return {str(source): found.get(source, 0) for source in Source}
 
 
 def unmanageable_note(people: pl.DataFrame) -> str | None:
@@ -215,6 +235,10 @@ def apart(made: Sequence[OfferOptions]) -> list[list[str]]:
     causes = sorted({cause for offer in made for cause in offer.causes})
     free = [offer.id for offer in made if not offer.causes]
     return [free, *([offer.id for offer in made if cause in offer.causes] for cause in causes)]
+
+
+def _counted(values: pl.Series) -> dict[str, int]:
+    return dict(values.drop_nulls().value_counts().sort(values.name).iter_rows())
 
 
 def _place(causes: CauseOptions) -> pl.Expr:

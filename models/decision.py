@@ -15,7 +15,15 @@ from features.hashing import uniform
 from features.money import exponent, units
 from models.appraisal import Appraised, Rules
 from models.assignment import Arm, enrolment_ids
-from models.causes import by_cause, matched, unavailable, unmanageable_note, with_guesses, with_said
+from models.causes import (
+    by_cause,
+    by_source,
+    matched,
+    unavailable,
+    unmanageable_note,
+    with_guesses,
+    with_said,
+)
 from models.contenders import by_merit
 from models.eligibility import BARRED, Known, Reason, barred, consent_note, permitted
 from models.limits import FINE, fine_cost
@@ -196,7 +204,7 @@ def _decision(  # noqa: PLR0917 - what it is made of, in order
         rows(told, WINBACK, currency, fixed),
         rows(_enrolled(held, night.list_id, salt), HOLDOUT, currency, fixed),
         rows(left, EXCLUDED, currency, fixed),
-        {**_counts(chosen), "listed_by_cause": by_cause(listed)},
+        {**_counts(chosen), "listed_by_cause": by_cause(listed), "cause_from": by_source(listed)},
         _totals(listed, currency),
         notes,
         selected.path,
