@@ -305,7 +305,6 @@ _DEFAULTS: Mapping[str, Mapping[str, object]] = {
             ),
             "id": ("toko lain", "toko sebelah", "kompetitor", "pesaing", "pindah toko", "beralih ke"),
         },
-        "groups": ("basket",),
     },
     "assortment": {
         "reasons": ("assortment", "out_of_stock", "not_in_range", "discontinued"),
@@ -313,7 +312,6 @@ _DEFAULTS: Mapping[str, Mapping[str, object]] = {
             "en": ("out of stock", "sold out", "discontinued", "no longer sell", "not enough choice"),
             "id": ("stok habis", "stok kosong", "tidak dijual lagi", "kurang lengkap", "pilihan sedikit"),
         },
-        "groups": ("range",),
     },
     "no_need": {
         "reasons": ("no_need", "no_longer_needed", "outgrown", "have_enough"),
@@ -321,7 +319,6 @@ _DEFAULTS: Mapping[str, Mapping[str, object]] = {
             "en": ("no longer need", "don't need", "do not need", "no need", "outgrown", "have enough"),
             "id": ("tidak butuh", "tidak perlu", "tidak membutuhkan", "sudah cukup", "belum butuh"),
         },
-        "groups": ("season",),
     },
     "never_settled": {
         "reasons": ("did_not_suit", "just_trying", "one_off", "gift_purchase"),
