@@ -496,3 +496,31 @@ def test_what_is_wrong_with_causes_is_told_with_its_place(tmp_path, sections: di
     with pytest.raises(ConfigError) as error:
         load(path)
     assert f"  - {fault}" in str(error.value)
+
+
+def test_a_night_reads_what_was_said_from_the_lake_and_nothing_of_somebody_who_was_erased(tmp_path):
+    from workspace_world import deliver, order
+    from workspace_world import shop as workspace
+
+    from features.pricing import fingerprint
+    from flows import inputs
+    from flows.forget import erase
+    from flows.forgotten import add_forgotten
+
+    made_here = workspace(tmp_path)
+    as_of = made_here.as_of(DAY.isoformat())
+    deliver(made_here, "transactions", [order(name, date(2024, 3, 1), 100, name) for name in "ab"])
+    assert inputs.said(made_here, as_of) is None
+    words = [
+        row("a", 9, "moved_away", text="to Jakarta"),
+        row("b", 9, text="mahal", kind="survey"),
+        row("b", -9, "x"),
+    ]
+    deliver(made_here, "feedback", words)
+    found = inputs.said(made_here, as_of)
+    assert found is not None
+    assert found.schema == ANSWERS
+    assert sorted(found.select("customer_id", "cause").rows()) == [("a", "moved"), ("b", "price")]
+    add_forgotten(made_here.root, fingerprint("a"))
+    erase.fn(made_here, fingerprint("a"))
+    assert inputs.said(made_here, as_of)["customer_id"].to_list() == ["b"]
