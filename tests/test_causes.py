@@ -167,6 +167,11 @@ def test_what_one_id_said_holds_for_the_person():
     assert with_said(frame, who, said(row("x", 9, "moved_away")))["cause"].to_list() == ["moved", None]
 
 
+def test_words_are_alike_without_case_accents_and_punctuation():
+    written = ["Très-Cher!", "tre\u0300s cher", "TRES  CHER", "\u201ctre\u0300s\u201d cher\u2026"]
+    assert plain(written) == ["tres cher"] * 4
+
+
 KINDS = st.sampled_from(["exit", "survey", "complaint", "return", "nps"])
 CODES = st.sampled_from([None, "other", *(word for rule in CAUSES.table.values() for word in rule.reasons)])
 TEXTS = st.sampled_from([None, "", "too expensive", "it was rude, and late", "mahal", "pindah rumah", "hm"])
@@ -363,7 +368,8 @@ def test_an_offer_can_be_for_those_of_whom_nobody_knows_why_they_left():
 def test_scores_name_an_offer_that_anybody_may_be_made():
     from decision_world import appraised
 
-    best = appraised(copies(2), rules(offers=(RECOVERY, OfferOptions(id="hello", effect=WEAK)))).people
+    bold = OfferOptions(**{**RECOVERY.model_dump(), "effect": STRONG})
+    best = appraised(copies(2), rules(offers=(bold, OfferOptions(id="hello", effect=WEAK)))).people
     assert best["offer_id"].to_list() == ["hello", "hello"]
 
 
