@@ -134,10 +134,10 @@ def test_the_list_and_the_people_held_out_say_why_they_left_and_get_offers_that_
     for frame in (listed, held):
         assert frame["cause"].null_count() == 0
         assert frame.filter(pl.col("offer_id") == "recovery").select(let_down.all()).item()
-    # The others of them are below the cut, where recovery does not pay.
+    # Recovery costs more than a message: for the others of them it does not pay.
     profit = listed.filter(let_down, pl.col("selection") == "profit")
     assert profit.height > 0
-    assert (profit["offer_id"] == "recovery").mean() > 0.8
+    assert profit.filter(pl.col("offer_id") == "recovery").height > profit.height / 2
     manifest = json.loads((folder / "manifest.json").read_text())
     counts = manifest["counts"]
     left_out = pl.read_parquet(folder / "excluded.parquet").filter(pl.col("reason") == "unmanageable").height
