@@ -225,19 +225,6 @@ def _appraise_part(  # noqa: PLR0917 - called by name
         write_parquet(frame, folder / kind / features.name)
 
 
-def _grounds(features: Path, bundle: Path, listed: pl.Series) -> pl.DataFrame:
-    """What the reasons of the listed are made of; of a file, only their rows are kept."""
-    model = load_bundle(bundle)
-    return pl.concat([_grounds_of_part(model, file, listed) for file in sorted(features.iterdir())])
-
-
-def _grounds_of_part(model: Bundle, features: Path, listed: pl.Series) -> pl.DataFrame:
-    theirs = pl.col("customer_id").is_in(listed.implode())
-    people = pl.scan_parquet(features).filter(theirs).collect()
-    said = explained_return(model.returning, model.contract, people).drop("customer_id")
-    return facts(people).hstack(said)
-
-
 def _guesses(settings: Settings, features: Path, bundle: Path, asked: pl.Series) -> pl.DataFrame:
     """What the model's reasons say of why these people left; of a part only the causes come together."""
     months, causes = settings.value.horizon_months, settings.causes
@@ -253,6 +240,19 @@ def _guesses_of_part(
     return guessed(_grounds_of_part(load_bundle(bundle), features, asked), months, causes)
 
 
+def _grounds(features: Path, bundle: Path, listed: pl.Series) -> pl.DataFrame:
+    """What the reasons of the listed are made of; of a file, only their rows are kept."""
+    model = load_bundle(bundle)
+    return pl.concat([_grounds_of_part(model, file, listed) for file in sorted(features.iterdir())])
+
+
+def _grounds_of_part(model: Bundle, features: Path, listed: pl.Series) -> pl.DataFrame:
+    theirs = pl.col("customer_id").is_in(listed.implode())
+    people = pl.scan_parquet(features).filter(theirs).collect()
+    said = explained_return(model.returning, model.contract, people).drop("customer_id")
+    return facts(people).hstack(said)
+
+
 def _facts(features: Path) -> pl.DataFrame:
     there = pl.read_parquet_schema(features)
     return pl.read_parquet(features, columns=[name for name in READ if name in there])
@@ -262,12 +262,12 @@ def _rules(settings: Settings) -> Rules:
     return Rules(
         offers=settings.offers,
         effect=settings.effect,
+        causes=settings.causes,
         contact=settings.contact,
         consent=settings.consent,
         list=settings.list,
         currency=settings.currency,
         value_months=settings.value.horizon_months,
-        causes=settings.causes,
     )
 
 
