@@ -25,7 +25,6 @@ from flows.recipe import recipe
 from flows.settings import CONFIGS, Settings, load
 from models import bundle, training
 from models.metrics import auroc
-from models.splits import complete_snapshots
 
 pytestmark = pytest.mark.dask
 DAY, EARLIER, BETWEEN = "2025-06-30", "2025-03-31", "2025-04-30"
@@ -108,7 +107,7 @@ def trained(settings: Settings, as_of: AsOf) -> training.Trained:
     history = inputs.history(settings, as_of)
     first = history.first_day()
     assert first is not None
-    days = complete_snapshots(as_of, first, settings.train.snapshots)
+    days = train._days(settings, as_of, first, None)
     with inputs.engine(settings) as engine:
         rows, regrow = train._rows(settings, history, days, as_of, engine)
         return training.train(rows, as_of, recipe(settings), regrow=regrow)
