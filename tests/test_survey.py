@@ -288,7 +288,7 @@ def test_a_night_killed_after_the_choice_goes_on_with_it(tmp_path: Path):
     undisturbed = tmp_path / "undisturbed"
     subprocess.run(command(undisturbed), capture_output=True, cwd=ROOT, check=True)
     for number, (file, chosen) in enumerate(seen.items()):
-        killed = tmp_path / f"killed {number}"
+        killed = tmp_path / f"killed{number}"
         process = subprocess.Popen(
             command(killed),
             stdout=subprocess.DEVNULL,
