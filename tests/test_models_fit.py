@@ -275,6 +275,15 @@ def test_what_is_judged_where_it_was_calibrated_is_calibrated_without_its_own_cu
     assert (again[~held] != p[~held]).any()
 
 
+def test_with_two_folds_of_customers_there_is_still_something_to_choose_a_shape_by():
+    rng = np.random.default_rng(3)
+    raw, fold = rng.uniform(0.05, 0.6, 12_000), np.arange(12_000, dtype=np.int32) % 2
+    event = (rng.random(12_000) < expit(2 * logit(raw))).astype(float)
+    stands, day, newest = np.full(12_000, "active"), np.zeros(12_000, np.int64), np.ones(12_000, bool)
+    p = cross_calibrated(Scored(raw, event, np.ones(12_000), fold, 1.0), stands, day, newest)
+    assert ece(event, p) < 0.02 < ece(event, raw)
+
+
 def test_a_calibration_looks_better_where_it_was_fitted_than_it_is():
     inside, outside = [], []
     for seed in range(30):
