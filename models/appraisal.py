@@ -50,6 +50,12 @@ class Rules:
     value_months: int
     effects: Effects | None = None
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Features that a decision reads, where the shop has them."""
+        more = () if self.effects is None else self.effects.reads
+        return (*READ, *(name for name in more if name not in READ))
+
 
 @dataclass(frozen=True, slots=True)
 class Common:
