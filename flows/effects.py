@@ -9,6 +9,7 @@ is what would be learned again. A night learns when there is something new, and 
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -30,6 +31,8 @@ from flows.settings import Settings
 from flows.trials import Accounts, arrived, trials
 from flows.workspace import publish_folder
 from models.uplift import Learned, Standing, changed, learn, standings
+
+log = logging.getLogger(__name__)
 
 ABOUT = "about.json"
 # Raise it when the same contacts come to teach something else.
@@ -83,7 +86,7 @@ def believe(settings: Settings, as_of: AsOf, features: Path) -> Believed:
     if not lists:
         return Believed()
     with step("Learning what contacts change"):
-        rows = looked_back(lists, Accounts.read(settings, as_of))
+        rows = looked_back(lists, Accounts.read(settings, as_of, lists))
         if rows.is_empty():
             return Believed()
         there = pl.read_parquet_schema(min(features.iterdir()))
@@ -93,10 +96,10 @@ def believe(settings: Settings, as_of: AsOf, features: Path) -> Believed:
         if not (folder / ABOUT).is_file():
             _learn(settings, rows, names, folder)
         found = _read(folder)
-    notes = (
-        *changed(found.standings, _before(settings, as_of.day)),
-        *without_features(settings, _lists_of(rows)),
-    )
+    changes = changed(found.standings, _before(settings, as_of.day))
+    for change in changes:
+        log.info(change)
+    notes = (*changes, *without_features(settings, _lists_of(rows)))
     return Believed(found.effects, digest, found.standings, notes)
 
 

@@ -86,7 +86,7 @@ def compare(settings: Settings, as_of: AsOf) -> dict[str, Any]:
 def _tables(
     settings: Settings, as_of: AsOf, lists: Sequence[Trial], newest: date | None
 ) -> dict[str, pl.DataFrame]:
-    books = Accounts.read(settings, as_of)
+    books = Accounts.read(settings, as_of, lists)
     currency, seed = settings.currency, settings.seed
     seen, tables, later = [], [], [pl.DataFrame(schema=SECOND_LIFETIMES)]
     for trial in lists:

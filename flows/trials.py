@@ -1,5 +1,6 @@
 """Which delivered lists can be looked back on, and what became of their people?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Self
@@ -38,13 +39,13 @@ def arrived(trial: Trial, newest: date | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """What became of everybody who was ever enrolled.
+    """What became of the people of some lists.
 
     Attributes:
         settings: the config.
         enrolments: `models.eligibility.ENROLMENTS`, of all lists, and the rows of the contacts table.
-        who: `customer_id`, `person_id`.
-        orders: their orders.
+        who: `customer_id`, `person_id` of everyone known.
+        orders: of the people of the lists, under all their ids.
         margins: their daily net margins.
     """
 
@@ -55,12 +56,15 @@ class Accounts:
     margins: pl.LazyFrame
 
     @classmethod
-    def read(cls, settings: Settings, as_of: AsOf) -> Self:
+    def read(cls, settings: Settings, as_of: AsOf, lists: Sequence[Trial]) -> Self:
         """As they are known at the end of a day."""
         history, known = inputs.history(settings, as_of), inputs.known_people(settings, as_of)
         assert known.enrolments is not None  # noqa: S101 - inputs always reads them
         who = persons(known.enrolments["customer_id"], known.customers, known.identities)
-        orders, margins = accounts(history, who["customer_id"])
+        drawn = pl.concat([trial.enrolled["customer_id"] for trial in lists]).unique()
+        theirs = who.filter(pl.col("customer_id").is_in(drawn.implode()))["person_id"].unique()
+        ids = who.filter(pl.col("person_id").is_in(theirs.implode()))["customer_id"]
+        orders, margins = accounts(history, ids)
         return cls(settings, known.enrolments, who, orders.lazy(), margins.lazy())
 
     def of(self, trial: Trial) -> pl.DataFrame:

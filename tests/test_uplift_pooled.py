@@ -164,3 +164,22 @@ def test_contacts_that_no_draw_could_have_placed_otherwise_are_refused():
         fit_pooled(rows.with_columns(assignment_probability=1.0), [MAIL], EFFECT)
     with pytest.raises(DataRefused, match="treated"):
         fit_pooled(rows.drop("treated"), [MAIL], EFFECT)
+
+
+def test_how_many_held_out_are_missing_is_what_it_takes():
+    rng = np.random.default_rng(5)
+    few = cells(everywhere(0.2), 15, rng, contacted=0.8)
+    known = fit_pooled(few, [MAIL], EFFECT)
+    missing = known.offers["message"].held_missing
+    assert not known.speaks_for("message")
+    assert missing is not None
+    assert missing > 0
+    held = known.offers["message"].held
+    times = -(-(held + missing) // held)
+    many = pl.concat([few.with_columns(list_id=pl.lit(str(place))) for place in range(times)])
+    assert fit_pooled(many, [MAIL], EFFECT).speaks_for("message")
+    assert not fit_pooled(many.filter(pl.col("list_id").cast(int) < times - 1), [MAIL], EFFECT).speaks_for(
+        "message"
+    )
+    enough = fit_pooled(cells(everywhere(0.2), 500, rng), [MAIL], EFFECT).offers["message"]
+    assert enough.held_missing == 0
