@@ -183,3 +183,22 @@ def test_how_many_held_out_are_missing_is_what_it_takes():
     )
     enough = fit_pooled(cells(everywhere(0.2), 500, rng), [MAIL], EFFECT).offers["message"]
     assert enough.held_missing == 0
+
+
+def test_contacts_that_surprise_weigh_as_much_as_those_that_do_not():
+    def told(treated: int, control: int) -> pl.DataFrame:
+        arms = [(True, place < treated) for place in range(200)]
+        arms += [(False, place < control) for place in range(200)]
+        rows = {"customer_id": [str(place) for place in range(400)], "treated": [one for one, _ in arms]}
+        return pl.DataFrame({**rows, "returned": [came for _, came in arms]}).with_columns(
+            offer_id=pl.lit("message"),
+            stage=pl.lit("lapsed"),
+            value_tier=pl.lit("gold"),
+            assignment_probability=pl.lit(0.5),
+        )
+
+    usual, harmful = (fit_pooled(told(*came), [MAIL], EFFECT) for came in ((22, 18), (10, 30)))
+    assert usual.speaks_for("message")
+    assert harmful.speaks_for("message")
+    stage, tier = pl.Series(["lapsed"]), pl.Series(["gold"])
+    assert harmful.shift(stage, tier, "message").mu[0] < 0 < usual.shift(stage, tier, "message").mu[0]

@@ -145,25 +145,30 @@ def _of_offer(
         _named(names, np.sqrt(shrunk.variances)),
         mean,
         float(np.sqrt(shrunk.mean_variance)),
-        _weight(information, shrunk, float(doubt[0])),
+        _weight(information, float(doubt[0])),
         *sizes,
-        _held_missing(excess, information, float(doubt[0]), sizes[1]),
+        _held_missing(information, float(doubt[0]), sizes[1]),
     )
 
 
-def _weight(information: Array, shrunk: "_Shrunk", doubt: float) -> float:
-    """By how much less the mean is doubted than before any contact."""
-    share = information / information.sum()
-    assumed_variance = doubt**2 / 2 * (1 + float((share**2).sum()))
-    return float(1 - min(shrunk.mean_variance / assumed_variance, 1.0))
+def _weight(information: Array, doubt: float) -> float:
+    """By how much less the mean is doubted than before any contact, were the cells as unlike as assumed.
+
+    It hangs on how much the contacts say, not on what they say: a surprise, too, is knowledge.
+    """
+    share, spread = information / information.sum(), doubt**2 / 2
+    variance = 1 / information[information > 0]
+    seen, own = share[information > 0], spread / (variance + spread)
+    total = (1 / (variance + spread)).sum() + 1 / spread
+    after = (seen**2 * own * variance).sum() + (seen * (1 - own)).sum() ** 2 / total
+    return float(1 - min(after / (spread * (1 + (share**2).sum())), 1.0))
 
 
-def _held_missing(excess: Array, information: Array, doubt: float, held: int) -> int | None:
+def _held_missing(information: Array, doubt: float, held: int) -> int | None:
     """How many more it takes if as much is learned from each as from those until now."""
 
     def enough(people: int) -> bool:
-        more = information * (people / held)
-        return _weight(more, _shrunk(excess, more, doubt), doubt) >= LEAST_WEIGHT
+        return _weight(information * (people / held), doubt) >= LEAST_WEIGHT
 
     if held == 0 or enough(held):
         return 0 if held else None
