@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from decision_world import decided, people, rules
+from decision_world import decided, halves, people, rules
 from uplift_world import contacts, strong
 from workspace_world import after, deliver, order, shop, write
 
+import flows.night
 from features.errors import WinbackError
 from flows import effects, effects_in_mlflow, inputs
+from flows.champion import Model
 from flows.effects import Believed, believe, standing_now
 from flows.settings import Settings
 from models import tracking
 from models.assignment import list_id
-from models.effects import Evidence
+from models.effects import Evidence, Shift
 from models.eligibility import Reason
 from models.options import EffectOptions, OfferOptions, UpliftOptions
 from models.tiers import Tier
@@ -309,6 +312,31 @@ def test_people_whom_a_pooled_effect_credibly_harms_are_left_alone():
     assert found.evidence("message") is Evidence.POOLED
     one, other = {"customer_id": "x", "stage": "lapsed"}, {"customer_id": "y", "stage": "at_risk"}
     assert reasons(found, one, other) == {"x": Reason.HARMFUL, "y": None}
+
+
+def test_a_night_reads_what_the_effects_read_and_keeps_no_more_of_it(tmp_path: Path):
+    @dataclass(frozen=True)
+    class ByTaste:
+        reads: tuple[str, ...] = ("p0", "stage", "taste")
+
+        def shift(self, told: pl.DataFrame, offer: OfferOptions) -> tuple[Shift, Evidence]:
+            assert offer.id == "message"
+            return Shift(told["taste"].to_numpy(), np.full(told.height, 0.1)), Evidence.MEASURED
+
+    everyone = people({"customer_id": "x", "taste": 0.5}, {"customer_id": "y", "taste": -0.5})
+    predictions, facts = halves(everyone)
+    for name, frame in {"predictions": predictions, "features": facts}.items():
+        (tmp_path / name).mkdir()
+        frame.write_parquet(tmp_path / name / "part-0000.parquet")
+    settings, rule = shop(tmp_path), rules(effects=ByTaste())
+    day, model = settings.as_of(OVER.isoformat()), Model("m", "1", "run", tmp_path, DAY, {})
+    made_of = tmp_path / "features", tmp_path / "predictions"
+    folder, _ = flows.night._appraise(settings, day, *made_of, rule, model)
+    made = pl.read_parquet(folder / "people").sort("customer_id")
+    assert made["evidence"].to_list() == ["A", "A"]
+    assert made["harmful"].to_list() == [False, True]
+    assert "taste" not in made.columns
+    assert {"p0", "stage"} <= set(made.columns)
 
 
 @pytest.mark.slow
