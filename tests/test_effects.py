@@ -27,7 +27,7 @@ from models.eligibility import Reason
 from models.options import EffectOptions, OfferOptions, UpliftOptions
 from models.tiers import Tier
 from models.tracking.store import connected
-from models.uplift import Standing, learn
+from models.uplift import learn
 
 DAY = date(2024, 5, 31)
 OVER = date(2024, 7, 1)  # acknowledged on June 1, thirty days after that
@@ -153,11 +153,15 @@ def test_a_night_killed_while_it_learns_leaves_nothing_half(
     class Killed(BaseException):
         pass
 
-    def die(*_: Any) -> dict[str, Any]:
-        raise Killed
+    write_text = Path.write_text
+
+    def die(path: Path, *words: Any, **more: Any) -> int:
+        if path.name == effects.ABOUT:  # the last of its files
+            raise Killed
+        return write_text(path, *words, **more)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Standing, "to_json", die)  # after trees and effects.json would have been made
+        patched.setattr(Path, "write_text", die)
         with pytest.raises(Killed):
             night(settings)
     assert not any(name.startswith("learned") for name in stored(settings))
