@@ -1,6 +1,7 @@
 """The steps of a night, each whole or not at all: check the feeds, build features, score, rank and write."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from flows.workspace import publish_folder
 from models.appraisal import READ, Appraised, Common, Rules, appraised, figures
 from models.assignment import list_id
 from models.bundle import Bundle, load_bundle, predict
+from models.cause_table import CauseOptions
+from models.causes import guessed
 from models.decision import Decision, Night, decide
 from models.options import OfferOptions
 from models.outputs import Manifest, contact_by, scores
@@ -115,8 +118,10 @@ def rank(  # noqa: PLR0917 - what a list is made of, in order
         folder, common = _appraise(settings, as_of, features, predictions, rules, model)
         people, offers = (pl.scan_parquet(folder / name) for name in ("people", "offers"))
         everyone = Appraised(people, offers, common.notes(settings.currency))
-        known, explain = inputs.known_people(settings, as_of), partial(_grounds, features, model.bundle)
-        decision = decide(everyone, known, rules, night, explain)
+        known = replace(inputs.known_people(settings, as_of), answers=inputs.said(settings, as_of))
+        explain = partial(_grounds, features, model.bundle)
+        guess = partial(_guesses, settings, features, model.bundle)
+        decision = decide(everyone, known, rules, night, explain, guess)
         scored = pl.read_parquet(folder / "scores").sort("customer_id")
     with step("Checking scores and list"), inputs.gate(settings, f"{as_of.day} list") as gate:
         _check_outputs(settings, gate, as_of, scored, decision)
@@ -235,6 +240,21 @@ def _appraise_part(  # noqa: PLR0917 - called by name
         write_parquet(frame, folder / kind / features.name)
 
 
+def _guesses(settings: Settings, features: Path, bundle: Path, asked: pl.Series) -> pl.DataFrame:
+    """What the model's reasons say of why these people left; of a part only the causes come together."""
+    months, causes = settings.value.horizon_months, settings.causes
+    with inputs.engine(settings) as engine:
+        work = partial(_guesses_of_part, bundle, asked, months, causes)
+        found: list[pl.DataFrame] = engine.gather(engine.map(work, sorted(features.iterdir())))
+    return pl.concat(found)
+
+
+def _guesses_of_part(
+    bundle: Path, asked: pl.Series, months: int, causes: CauseOptions, features: Path
+) -> pl.DataFrame:
+    return guessed(_grounds_of_part(load_bundle(bundle), features, asked), months, causes)
+
+
 def _grounds(features: Path, bundle: Path, listed: pl.Series) -> pl.DataFrame:
     """What the reasons of the listed are made of; of a file, only their rows are kept."""
     model = load_bundle(bundle)
@@ -257,6 +277,7 @@ def _rules(settings: Settings, believed: Believed) -> Rules:
     return Rules(
         offers=settings.offers,
         effect=settings.effect,
+        causes=settings.causes,
         contact=settings.contact,
         consent=settings.consent,
         list=settings.list,
