@@ -60,30 +60,29 @@ class Crowd:
     allowed: frozenset[tuple[str, str]]
 
 
+# Most could be contacted at a profit: only then are there limits to keep to.
 CHOICES: Mapping[str, Sequence[Any]] = {
-    "p0": (0.0, 0.02, 0.2, 0.5),
-    "value_if_returned": (-100.0, 90.0, 700.0, 2000.0, 4000.0, 9000.0),
-    "stage": ("lost", "lapsed", "at_risk", "new", "active"),
+    "p0": (0.0, 0.02, 0.1, 0.2, 0.2, 0.5),
+    "value_if_returned": (-100.0, 90.0, 700.0, 2000.0, 4000.0, 4000.0, 9000.0),
+    "stage": ("lost", *("lapsed", "at_risk", "new", "active") * 3),
     "order_value_mean": (None, 500.0, 2500.0, 9000.0),
-    "account": (None, None, *range(20)),
-    "address": (None, None, *range(20)),
-    "email": (True, True, True, None, False),
-    "sms": (True, True, True, None, False),
-    "state": (*["free"] * 9, "suppressed", "was suppressed", "staff", "enrolled"),
+    "account": (*[None] * 60, *range(40)),
+    "address": (*[None] * 60, *range(40)),
+    "email": (*[True] * 6, None, False),
+    "sms": (*[True] * 6, None, False),
+    "state": (*["free"] * 30, "suppressed", "was suppressed", "staff", "enrolled"),
 }
 
 
 def drawn(seed: int, size: int) -> Crowd:
     """So many people, each trait drawn by itself."""
     draw = np.random.default_rng(seed)
-    rows = [
-        {name: values[draw.integers(len(values))] for name, values in CHOICES.items()} for _ in range(size)
-    ]
-    return crowd(rows)
+    picks = {name: draw.integers(len(values), size=size) for name, values in CHOICES.items()}
+    return crowd([{name: CHOICES[name][picks[name][row]] for name in CHOICES} for row in range(size)])
 
 
 def crowd(rows: Sequence[Mapping[str, Any]]) -> Crowd:
-    known = {f"c{place:02d}": row for place, row in enumerate(rows)}
+    known = {f"c{place:03d}": row for place, row in enumerate(rows)}
     person = persons_of(known)
     barred = {"suppressed", "staff", "enrolled"}
     refused = {
@@ -181,13 +180,13 @@ def tables(known: Mapping[str, Mapping[str, Any]]) -> Known:
     )
 
 
-CROWDS = st.builds(drawn, seed=st.integers(0, 10**6), size=st.integers(1, 70))
+CROWDS = st.builds(drawn, seed=st.integers(0, 10**6), size=st.integers(1, 120))
 LIMITS = st.fixed_dictionaries(
     {
         "budget": st.none() | st.floats(0, 30),
-        "capacity": st.none() | st.integers(0, 30),
-        "channel_capacity": st.dictionaries(st.sampled_from(["email", "sms"]), st.integers(0, 12)),
-        "stock": st.none() | st.integers(0, 6),
+        "capacity": st.none() | st.integers(0, 25),
+        "channel_capacity": st.dictionaries(st.sampled_from(["email", "sms"]), st.integers(0, 10)),
+        "stock": st.none() | st.integers(0, 4),
         "control_share": st.sampled_from([0.0, 0.3]),
         "universal_share": st.sampled_from([0.0, 0.2]),
         "explore_share": st.sampled_from([0.0, 0.3]),
@@ -238,7 +237,7 @@ def test_the_files_a_tool_reads_name_the_contacted_and_nobody_else(some: Crowd, 
 
 
 @given(some=CROWDS, limits=LIMITS)
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_a_person_under_several_ids_is_enrolled_once(some: Crowd, limits):
     decision = decided(some.people, ruled(limits), some.known)
     theirs = [some.person[one] for one in enrolled(decision)]
@@ -379,7 +378,7 @@ def test_one_person_of_many_ids_and_channels_gets_one_contact():
         ]
     )
     decision = decided(some.people, ruled({"stock": None}), some.known)
-    assert listed(decision) == ["c01", "c03"]
+    assert listed(decision) == ["c001", "c003"]
     assert decision.winback["channel"][0] == "sms"
     assert set(decision.excluded["reason"]) == {"same_person"}
 
