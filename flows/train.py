@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,11 @@ from flows.settings import Settings
 from flows.succession import consider
 from flows.survey import known_history, said, settle, survey
 from models import training
-from models.bundle import load_bundle, predict
+from models.bundle import Bundle, load_bundle, predict
 from models.churn import Regrow
 from models.drift import Learned
 from models.fitness import refuse_unfit
-from models.splits import complete_snapshots
+from models.splits import complete_snapshots, days_to_build
 from models.spread import Spread
 from models.tracking import RegisteredModel, code_commit, find_training, record_training
 
@@ -113,7 +114,8 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
         with step("Looking whether the shop fits"):
             surveyed = survey(settings, history, first, as_of, engine)
         refuse_unfit(surveyed.diagnosis, even_if_unfit=settings.train.even_if_unfit)
-        days = complete_snapshots(as_of, first, settings.train.snapshots)
+        champion = load_bundle(present.bundle) if present else None
+        days = _days(settings, as_of, first, champion)
         with step(f"Building features of {len(days)} past days"):
             rows, regrow = _rows(settings, history, days, as_of, engine)
         with step(f"Training on {rows.height:,} rows"):
@@ -124,16 +126,24 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
                 recipe(settings),
                 regrow=regrow,
                 journal=journal,
-                champion=load_bundle(present.bundle) if present else None,
+                champion=champion,
             )
     with step("Recording the training in MLflow"), tempfile.TemporaryDirectory() as folder:
         trained.bundle.save(Path(folder))
-        share = _PROFILED_ROWS / max(rows.height, _PROFILED_ROWS)
-        predictions = predict(trained.bundle, rows.filter(drawn(share)))
-        Learned.of(rows, trained.bundle.contract.names, predictions).save(Path(folder))
-        sample = rows.tail(_SAMPLE_ROWS)
+        taught = rows.filter(pl.col("as_of").is_in(trained.days))
+        share = _PROFILED_ROWS / max(taught.height, _PROFILED_ROWS)
+        predictions = predict(trained.bundle, taught.filter(drawn(share)))
+        Learned.of(taught, trained.bundle.contract.names, predictions).save(Path(folder))
+        sample = taught.tail(_SAMPLE_ROWS)
         done = Done(trained, surveyed, present, sample, Path(folder), key, lake_version)
         return record_training(store, record(settings, as_of, done))
+
+
+def _days(settings: Settings, as_of: AsOf, first: date, champion: Bundle | None) -> list[AsOf]:
+    """The days to build: enough for every fit, those of the champion's recipe too."""
+    theirs = 0 if champion is None else int(champion.about["train"]["snapshots"])
+    learned = max(settings.train.snapshots, theirs)
+    return complete_snapshots(as_of, first, days_to_build(as_of, learned, settings.train.tests))
 
 
 def _rows(

@@ -54,6 +54,10 @@ class Lesson:
         """The newest day that teaches."""
         return max(self.rates)
 
+    def teaches(self) -> pl.Expr:
+        """Whether a row is of one of the days that teach."""
+        return pl.col("as_of").is_in([*self.rates])
+
     def weight(self) -> pl.Expr:
         """The weight of each row by the age of its day, times its own."""
         own = pl.col("weight").cast(pl.Float64)
@@ -89,10 +93,23 @@ def churn_sample(
     )
 
 
-def past_rows(rows: pl.DataFrame, test: AsOf) -> pl.Series:
-    """Which rows have an outcome that was known at the end of the test day."""
-    known = [one.day for one in purge([test.at(day) for day in rows["as_of"].unique()], test)]
-    return rows["as_of"].is_in(known)
+def past_rows(rows: pl.DataFrame, test: AsOf, most: int | None = None) -> pl.Series:
+    """Which rows have an outcome that was known at the end of the test day: those of its newest days.
+
+    Args:
+        rows: learnable rows.
+        test: the test day.
+        most: so many days; None takes all.
+    """
+    days = rows["as_of"].unique().sort(descending=True)
+    known = [one.day for one in purge([test.at(day) for day in days], test)]
+    return rows["as_of"].is_in(known[:most])
+
+
+def newest_days(rows: pl.DataFrame, most: int) -> pl.DataFrame:
+    """The rows of the newest days, at most so many days, of learnable rows in their order; nothing is copied."""
+    days = rows["as_of"].unique().sort(descending=True).head(most)
+    return rows.tail(int(rows["as_of"].is_in(days.implode()).sum()))
 
 
 def newest_rows(rows: pl.DataFrame) -> Mask:

@@ -1,7 +1,8 @@
 """How would this recipe have done? Fitted for each of the newest complete days, on what was known by then.
 
 Rolling origin: each test day is judged by a fit on the days whose outcome was known by that day (purging), as
-it would have been trained that day. Every figure of a recipe comes from here, never from the final fit.
+it would have been trained that day: on the newest `train.snapshots` of them, no more and, where the history
+has them, no fewer than the model that is kept. Every figure of a recipe comes from here, never from the final fit.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from models.boosting import importance
 from models.fitting import Recipe, fit_expected, fit_p0
 from models.lesson import are_too_few, past_rows
 from models.matrix import FeatureContract, to_matrix
+from models.options import TrainOptions
 
 # What the trees of each test day's fit used.
 STABILITY = {"feature": pl.String, "snapshot": pl.Date, "gain_share": pl.Float64}
@@ -49,17 +51,23 @@ def judge_recipe(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, days: Sequence
     return Judged(rows, pl.concat(one.stability for one in parts))
 
 
-def test_days(rows: pl.DataFrame, as_of: AsOf, most: int, min_positives: int) -> list[date]:
+def test_days(rows: pl.DataFrame, as_of: AsOf, options: TrainOptions) -> list[date]:
     """The newest days, oldest first, before whose outcome windows enough was known to learn from."""
-    newest = rows["as_of"].unique().sort(descending=True).head(most)
+    came = rows.select("as_of", "customer_id", "returned")
+    newest = rows["as_of"].unique().sort(descending=True).head(options.tests)
     enough = [
-        day for day in newest if not are_too_few(rows.filter(past_rows(rows, as_of.at(day))), min_positives)
+        day
+        for day in newest
+        if not are_too_few(
+            came.filter(past_rows(came, as_of.at(day), options.snapshots)), options.min_positives
+        )
     ]
     return enough[::-1]
 
 
 def _judged(rows: pl.DataFrame, as_of: AsOf, day: date, recipe: Recipe) -> Judged:
-    past, test = rows.filter(past_rows(rows, as_of.at(day))), rows.filter(pl.col("as_of") == day)
+    past = rows.filter(past_rows(rows, as_of.at(day), recipe.train.snapshots))
+    test = rows.filter(pl.col("as_of") == day)
     contract = FeatureContract.of(past)
     churn = fit_p0(past, contract, as_of.at(day), recipe)
     window, _ = fit_expected(past, contract, recipe, churn)

@@ -83,6 +83,7 @@ def search(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, tests: list[date], j
     Raises:
         ConfigError: when Optuna is not installed.
     """
+    most = recipe.train.snapshots
     known = _thinned(rows.filter(past_rows(rows, as_of.at(min(tests)))) if tests else rows)
     days = _judged_days(known, as_of, recipe.train.min_positives)
     if not days:
@@ -92,7 +93,9 @@ def search(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, tests: list[date], j
         FeatureContract.of(known),
         Lesson.of(known, gone_only=False, half_life_days=recipe.train.half_life_days),
     )
-    masks = [(past_rows(known, as_of.at(day)).to_numpy(), (known["as_of"] == day).to_numpy()) for day in days]
+    masks = [
+        (past_rows(known, as_of.at(day), most).to_numpy(), (known["as_of"] == day).to_numpy()) for day in days
+    ]
     study = _study(journal)
     while len(done := _finished(study)) < recipe.search.trials:
         study.sampler = _sampler(recipe.seed + len(done))

@@ -7,12 +7,27 @@ customer at neighbouring days are nearly copies of each other.
 
 from datetime import date, timedelta
 from itertools import takewhile
+from math import ceil
 
 import polars as pl
 
 from features.asof import AsOf
 from features.errors import DataRefused
 from features.hashing import stable_hash
+
+_SHORTEST_MONTH_DAYS = 28
+
+
+def days_to_build(as_of: AsOf, learned: int, tests: int) -> int:
+    """So many monthly days that every test day has as many to learn from as the model that is kept.
+
+    Args:
+        as_of: the windows.
+        learned: days that a model learns from.
+        tests: newest days that judge, each by a fit on what was known by then.
+    """
+    unknown = ceil((as_of.gap_days + as_of.horizon_days) / _SHORTEST_MONTH_DAYS)
+    return learned + tests - 1 + unknown
 
 
 def complete_snapshots(as_of: AsOf, first_day: date, limit: int) -> list[AsOf]:

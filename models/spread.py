@@ -54,4 +54,5 @@ def _sample(
     lesson: Lesson,
     part: Any,  # noqa: ANN401 - what rows_of takes
 ) -> Sample:
-    return churn_sample(learnable(rows_of(part)), contract, lesson)
+    rows = rows_of(part)
+    return churn_sample(learnable(rows.filter(lesson.teaches())), contract, lesson)

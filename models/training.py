@@ -1,7 +1,7 @@
 """What does one training do? Honest tests on the newest complete days, then a fit on everything.
 
 The tests say how good the recipe is, and how far its level drifts in time. The model that is kept learns from
-all complete days.
+the newest complete days, as many as `train.snapshots` says.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from models.churn import Regrow
 from models.defence import compared, defended
 from models.evaluate import evaluate
 from models.fitting import Fitted, Recipe, fit
-from models.lesson import learnable, refuse_too_few
+from models.lesson import learnable, newest_days, refuse_too_few
 from models.margin_interval import coverage
 from models.metrics import deciles
 from models.promotion import Comparison
@@ -52,7 +52,7 @@ class Trained:
     """A training's model and everything to judge it by.
 
     Attributes:
-        bundle: the model, fitted on all complete days.
+        bundle: the model, fitted on the newest complete days.
         metrics: `<split>.<measure>`; the split is `test`, or `cv` when the history is too short for that.
         snapshots: the same for each test day alone.
         params: what the training found and used, by name.
@@ -79,6 +79,11 @@ class Trained:
     comparison: Comparison | None
     notes: tuple[str, ...]
 
+    @property
+    def days(self) -> list[date]:
+        """Which days the model that is kept has learned from."""
+        return [date.fromisoformat(day) for day in self.bundle.about["days"]]
+
 
 def train(
     training: pl.DataFrame,
@@ -92,7 +97,9 @@ def train(
     """Train on a feature frame joined with its labels.
 
     Args:
-        training: one row per day and customer: features, facts and labels of complete days, any order.
+        training: one row per day and customer: features, facts and labels of complete days, any order. The
+            model that is kept learns from the newest `train.snapshots` of the days; those before them are
+            there for the fits of the test days, which know less (`models.splits.days_to_build`).
         as_of: the decision; nothing after its day is known.
         recipe: all settings.
         regrow: grows the trees of p0 that are kept, on more rows than these; by default on these.
@@ -106,8 +113,9 @@ def train(
     refuse_incomplete(training, as_of)
     fold = customer_fold("customer_id", recipe.train.folds, recipe.seed)
     rows = learnable(training).with_columns(fold)
-    refuse_too_few(rows, recipe.train.min_positives)
-    days = test_days(rows, as_of, recipe.train.tests, recipe.train.min_positives)
+    taught = newest_days(rows, recipe.train.snapshots)
+    refuse_too_few(taught, recipe.train.min_positives)
+    days = test_days(rows, as_of, recipe.train)
     searched = Searched(recipe.xgb, ())
     if recipe.search.trials and journal is not None:
         searched = search(rows, as_of, recipe, days, journal)
@@ -116,8 +124,8 @@ def train(
     if tested is not None and champion is not None:
         tested, same = defended(tested, rows, as_of, recipe, champion)
         comparison = compared(tested.rows, recipe, same_recipe=same)
-    fitted = fit(rows, as_of, recipe, regrow)
-    split, judged, notes = "cv", _cross_validated(rows, as_of, recipe, fitted), (_NO_TEST, *fitted.notes)
+    fitted = fit(taught, as_of, recipe, regrow)
+    split, judged, notes = "cv", _cross_validated(taught, as_of, recipe, fitted), (_NO_TEST, *fitted.notes)
     if tested is not None:
         split, judged, notes = "test", tested.rows, fitted.notes
     if recipe.search.trials and not searched.trials:
@@ -130,7 +138,7 @@ def train(
         bundle,
         metrics,
         snapshots,
-        {**_found(searched), **_params(bundle, fitted, rows)},
+        {**_found(searched), **_params(bundle, fitted, taught)},
         judged,
         _deciles(judged),
         fitted.churn.curves,

@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -190,6 +191,16 @@ def test_training_on_workers_ranks_as_well_as_on_one_machine(engine: DaskEngine,
     p0s = [bundle.predict(one.bundle, fresh)["p0"].to_numpy() for one in (here, there)]
     ours, theirs = (auroc(fresh["returned"].to_numpy(), p0) for p0 in p0s)
     assert ours == pytest.approx(theirs, abs=0.002)
+
+
+def test_days_that_are_not_in_the_lesson_teach_no_worker_anything(rows: pl.DataFrame):
+    newest = rows.filter(pl.col("as_of") >= date(2024, 4, 1))
+    contract, lesson = FeatureContract.of(rows), Lesson.of(newest, gone_only=False, half_life_days=None)
+    every, some = (
+        Spread(Threads(), whole, partitions(one)).grow(contract, lesson, RECIPE, rounds=5)
+        for one in (rows, newest)
+    )
+    assert every == some
 
 
 def test_without_workers_all_parts_are_grown_here(rows: pl.DataFrame):

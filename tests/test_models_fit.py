@@ -81,6 +81,27 @@ def test_labels_after_a_test_days_purge_line_do_not_change_its_figures(trained: 
     assert again.snapshots[date(2024, 4, 1)] != trained.snapshots[date(2024, 4, 1)]
 
 
+def _turned(frame: pl.DataFrame, day: date) -> pl.DataFrame:
+    """The same rows with the other outcome on one day."""
+    return frame.with_columns(
+        returned=pl.when(pl.col("as_of") == day).then(~pl.col("returned")).otherwise("returned")
+    )
+
+
+def test_each_test_day_is_judged_by_a_fit_on_as_many_days_as_the_model_that_is_kept():
+    frame, two = training_frame(people=300, snapshots=8), TrainOptions(folds=2, snapshots=2, tests=1)
+    asked = replace(RECIPE, train=two)
+    found = train(frame, AS_OF, asked)
+    assert found.days == [date(2024, 4, 1), date(2024, 5, 1)]
+    assert (found.params["train.days"], found.params["train.rows"]) == (2, 600)
+    last, before, older = date(2024, 3, 1), date(2024, 2, 1), date(2024, 1, 1)
+    for day, moves in ((last, True), (before, True), (older, False)):
+        again = train(_turned(frame, day), AS_OF, asked)
+        assert (again.metrics != found.metrics) is moves, day
+        # What teaches the test day alone is not in the model that is kept.
+        assert again.bundle.returning.churn == found.bundle.returning.churn
+
+
 def test_a_test_day_on_which_nobody_returned_widens_the_error_but_not_without_end():
     nobody = pl.col("as_of") == date(2024, 5, 1)
     closed = training_frame(people=300).with_columns(

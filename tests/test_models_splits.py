@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from features.asof import AsOf
 from features.errors import DataRefused
-from models.splits import complete_snapshots, customer_fold, purge
+from models.splits import complete_snapshots, customer_fold, days_to_build, purge
 
 AS_OF = AsOf(date(1998, 3, 31), horizon_days=90)
 
@@ -42,6 +42,25 @@ def test_no_day_is_taken_whose_outcome_is_not_over(day: date, horizon: int, gap:
     snapshots = complete_snapshots(as_of, date(1990, 1, 1), limit)
     assert all(one.outcome_end <= day for one in snapshots)
     assert all(one.outcome_end <= snapshots[0].day for one in purge(snapshots, snapshots[0]))
+
+
+@given(
+    st.dates(date(2000, 1, 1), date(2030, 1, 1)),
+    st.integers(1, 400),
+    st.integers(0, 30),
+    st.integers(1, 24),
+    st.integers(1, 6),
+)
+def test_every_test_day_has_as_many_days_to_learn_from_as_the_model_that_is_kept(
+    day: date, horizon: int, gap: int, learned: int, tests: int
+):
+    as_of = AsOf(day, horizon, gap)
+    built = complete_snapshots(as_of, date(1900, 1, 1), days_to_build(as_of, learned, tests))
+    assert all(len(purge(built, test)) >= learned for test in built[:tests])
+
+
+def test_two_more_days_for_three_tests_and_four_for_the_outcomes_that_are_not_known_yet():
+    assert days_to_build(AS_OF, 24, 3) == 24 + 2 + 4
 
 
 def test_a_customer_keeps_their_fold_and_folds_are_even():

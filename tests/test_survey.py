@@ -9,9 +9,11 @@ import time
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from workspace_world import deliver, order, shop
 
@@ -170,6 +172,34 @@ def test_forced_training_of_an_unfit_shop_starts(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(training, "train", reached)
     with pytest.raises(KeyboardInterrupt):
         train.learn.fn(found, found.as_of(str(DAY)))
+
+
+def test_past_days_are_built_for_every_fit_of_ours_and_of_the_champions_recipe(tmp_path: Path):
+    settings = shop(tmp_path, "train.snapshots=3", "train.tests=2")  # 90 days: four more teach no test day
+    champion = SimpleNamespace(about={"train": {"snapshots": 5}})
+    built = [
+        len(train._days(settings, settings.as_of(str(DAY)), date(2015, 1, 1), one))
+        for one in (None, champion)
+    ]
+    assert built == [3 + 1 + 4, 5 + 1 + 4]
+
+
+def test_what_is_kept_of_the_rows_is_of_the_days_that_the_model_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings = monthly(tmp_path, "churn.horizon_days=45", "train.snapshots=2")
+    profiled: list[pl.DataFrame] = []
+    monkeypatch.setattr(train.Learned, "of", lambda rows, *_: profiled.append(rows) or _Nothing())
+    for name in ("record", "record_training"):
+        monkeypatch.setattr(train, name, lambda *_: None)
+    train.learn.fn(settings, settings.as_of(str(DAY)))
+    days = [date(2024, 4, 16), date(2024, 5, 16)]
+    assert profiled[0]["as_of"].unique().sort().to_list() == days
+
+
+class _Nothing:
+    def save(self, _: Path) -> None:
+        """Keep nothing."""
 
 
 @pytest.mark.slow
