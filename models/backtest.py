@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -139,8 +140,10 @@ def agreement(before: pl.DataFrame, now: pl.DataFrame) -> dict[str, Any]:
 
 def table(nights: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     """The figures of all nights (`NIGHTS`), oldest first."""
-    rows = [{name: night.get(name) for name in NIGHTS} for night in nights]
-    return pl.DataFrame(rows, schema=NIGHTS).sort("as_of")
+    columns = {name: [night.get(name) for night in nights] for name in NIGHTS}
+    for name in ("as_of", "trained_as_of"):
+        columns[name] = [date.fromisoformat(day) for day in columns[name]]
+    return pl.DataFrame(columns, schema=NIGHTS).sort("as_of")
 
 
 def overall(nights: pl.DataFrame) -> dict[str, Any]:
@@ -174,6 +177,7 @@ def _longest(nights: pl.DataFrame) -> dict[str, Any]:
     seen = nights.filter(pl.col("followup_months") == months) if months else nights.clear()
     return {
         "followup_months": months or 0,
+        "value_months": nights["value_months"].max(),
         "nights_followed": seen.height,
         **{name: _mean_of(seen[name]) for name in ("mean_s", *pairs)},
     }
