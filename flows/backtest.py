@@ -63,7 +63,7 @@ def backtest(settings: Settings, first: str, last: str, every: int, retrain: int
             scratch = inputs.workspace(settings).runs / "backtests" / name
             nights = tuple(settings.as_of(day.isoformat()) for day in days)
             _replay(Replay(settings, scratch, nights, every, retrain, until), folder, engine)
-            shutil.rmtree(scratch)
+            _clear(scratch)
     return _summary(folder)
 
 
@@ -155,6 +155,11 @@ def _replay(replay: Replay, folder: Path, engine: Engine) -> None:
         (aside / _PICTURE).write_bytes(nights_png(figures))
         text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
         (aside / RESULT).write_text(f"{text}\n", encoding="utf-8")
+
+
+def _clear(scratch: Path) -> None:
+    """What lies there names people, and is needed no more."""
+    shutil.rmtree(scratch)
 
 
 def _summary(folder: Path) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _of_worth(found: Mapping[str, Any], currency: str) -> Iterator[str]:
         f"Margin per person in {currency}, {'; '.join(parts)}. What followed covers "
         f"{counted(found['followup_months'], 'month')} of the {found['value_months']} that were predicted "
         f"({counted(found['nights_followed'], 'night')} with that much follow-up)"
-        + (": compare the two only as far." if found["followup_months"] < found["value_months"] else ".")
+        + ("; the rest is still to come." if found["followup_months"] < found["value_months"] else ".")
     )
 
 

@@ -206,6 +206,7 @@ def nights_png(nights: pl.DataFrame) -> bytes:
         axes.set_title(title, loc="left")
         axes.legend(loc="best", frameon=True, edgecolor="none", framealpha=0.85)
         axes.yaxis.set_major_formatter(_percent())
+        axes.margins(y=0.15)
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     panels[-1].tick_params(axis="x", rotation=30)
     _tidy(*panels)
