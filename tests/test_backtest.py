@@ -17,6 +17,7 @@ from features.labels import margin_month
 from flows import backtest as flow
 from flows import replay
 from flows.backtest import backtest
+from flows.cli import main
 from flows.settings import Settings
 from flows.told_of_replays import rows, sentences
 from models.afterwards import TRIAL, organic, policy, randomised, worth
@@ -225,6 +226,33 @@ def test_what_can_never_be_replayed_is_refused_with_what_to_do(undisturbed) -> N
     for kind, words, call in refusals:
         with pytest.raises(kind, match=words):
             call()
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "code"), [("2023-10-31", "2023-09-01", 2), ("2023-01-20", "2023-09-01", 3)]
+)
+def test_on_the_command_line_faults_are_one_message_and_a_code(
+    undisturbed, capsys: pytest.CaptureFixture[str], first: str, last: str, code: int
+) -> None:
+    config = undisturbed[0].root.parent / "winback.yaml"
+    sets = [word for one in FAST for word in ("--set", one)]
+    asked = ["backtest", "--from", first, "--to", last, "-c", str(config), *sets, "--json"]
+    assert main(asked) == code
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err
+    assert json.loads(shown.out.splitlines()[-1])["exit_code"] == code
+
+
+def test_on_the_command_line_every_night_is_shown(undisturbed, capsys: pytest.CaptureFixture[str]) -> None:
+    config = undisturbed[0].root.parent / "winback.yaml"
+    sets = [word for one in FAST for word in ("--set", one)]
+    first, last, every, retrain = (str(one) for one in ASKED)
+    days = ["--from", first, "--to", last, "--every", every, "--retrain", retrain]
+    assert main(["backtest", *days, "-c", str(config), *sets]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "4 nights replayed" in shown
+    assert "organic, not profit" in shown
+    assert all(day in shown for day in NIGHT_DAYS)
 
 
 def test_an_empty_lake_has_nothing_to_replay(tmp_path: Path) -> None:
