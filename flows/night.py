@@ -1,6 +1,7 @@
 """The steps of a night, each whole or not at all: check the feeds, build features, score, rank and write."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from flows.workspace import publish_folder
 from models.appraisal import READ, Appraised, Common, Rules, appraised, figures
 from models.assignment import list_id
 from models.bundle import Bundle, load_bundle, predict
+from models.cause_table import CauseOptions
+from models.causes import guessed
 from models.decision import Decision, Night, decide
 from models.options import OfferOptions
 from models.outputs import Manifest, contact_by, scores
@@ -105,8 +108,10 @@ def rank(
     with step("Ranking by expected incremental profit"):
         folder = places.runs / f"appraised/as_of={as_of.day}"
         everyone = appraise(settings, folder, features, predictions, rules, model.digest)
-        known, explain = inputs.known_people(settings, as_of), partial(_grounds, features, model.bundle)
-        decision = decide(everyone, known, rules, night, explain)
+        known = replace(inputs.known_people(settings, as_of), answers=inputs.said(settings, as_of))
+        explain = partial(_grounds, features, model.bundle)
+        guess = partial(guesses, settings, features, model.bundle)
+        decision = decide(everyone, known, rules, night, explain, guess)
         scored = pl.read_parquet(folder / "scores").sort("customer_id")
     with step("Checking scores and list"), inputs.gate(settings, f"{as_of.day} list") as gate:
         _check_outputs(settings, gate, as_of, scored, decision)
@@ -135,6 +140,7 @@ def rules_of(settings: Settings) -> Rules:
     return Rules(
         offers=settings.offers,
         effect=settings.effect,
+        causes=settings.causes,
         contact=settings.contact,
         consent=settings.consent,
         list=settings.list,
@@ -237,6 +243,21 @@ def _appraise_part(  # noqa: PLR0917 - called by name
     kinds = {"people": people, "offers": offers, "scores": scores(people, rules.currency, model_version)}
     for kind, frame in kinds.items():
         write_parquet(frame, folder / kind / features.name)
+
+
+def guesses(settings: Settings, features: Path, bundle: Path, asked: pl.Series) -> pl.DataFrame:
+    """What the model's reasons say of why these people left; of a part only the causes come together."""
+    months, causes = settings.value.horizon_months, settings.causes
+    with inputs.engine(settings) as engine:
+        work = partial(_guesses_of_part, bundle, asked, months, causes)
+        found: list[pl.DataFrame] = engine.gather(engine.map(work, sorted(features.iterdir())))
+    return pl.concat(found)
+
+
+def _guesses_of_part(
+    bundle: Path, asked: pl.Series, months: int, causes: CauseOptions, features: Path
+) -> pl.DataFrame:
+    return guessed(_grounds_of_part(load_bundle(bundle), features, asked), months, causes)
 
 
 def _grounds(features: Path, bundle: Path, listed: pl.Series) -> pl.DataFrame:

@@ -25,7 +25,7 @@ from features.table import each_part
 from flows import inputs
 from flows.console import step
 from flows.lists import write_parquet
-from flows.night import appraise, predict_parts, rules_of, write_part
+from flows.night import appraise, guesses, predict_parts, rules_of, write_part
 from flows.recipe import assumed_response
 from flows.settings import Settings
 from flows.survey import known_history
@@ -37,7 +37,7 @@ from models.assignment import list_id
 from models.backtest import agreement, people
 from models.bundle import load_bundle
 from models.decision import Decision, Night, decide
-from models.eligibility import ENROLMENTS, Known, Reason
+from models.eligibility import ENROLMENTS, Reason
 
 PEOPLE, TRIAL_FILE, FIGURES = "people.parquet", "trial.parquet", "figures.json"
 _ENROLLED, _MAKING = "enrolled.parquet", "making"
@@ -122,12 +122,13 @@ def _make(replay: Replay, night: AsOf, bundle: Path, aside: Path, engine: Engine
     version = load_bundle(bundle).digest
     everyone = _appraised(settings, night, making, bundle, version, engine)
     rested, others = _enrolled_before(replay, night), inputs.campaigns(settings, night)
-    known, rules = inputs.known_people(settings, night), rules_of(settings)
+    known = replace(inputs.known_people(settings, night), answers=inputs.said(settings, night))
+    rules, guess = rules_of(settings), partial(guesses, settings, making / "features", bundle)
     name = Night(night.day, list_id(night.day, settings.digest(), version, _REPLAYED), version)
 
     def decided(*enrolments: pl.DataFrame) -> Decision:
-        who: Known = replace(known, enrolments=pl.concat(enrolments))
-        return decide(everyone, who, rules, name)
+        who = replace(known, enrolments=pl.concat(enrolments))
+        return decide(everyone, who, rules, name, guess=guess)
 
     decision = decided(rested, others)
     said = people(pl.read_parquet(making / "appraised/scores"), decision, decided(others))

@@ -134,6 +134,11 @@ class OfferOptions(Options):
     tiers: tuple[Literal["gold", "silver", "bronze"], ...] = Field(
         default=(), description="who may be made it; empty is every value tier"
     )
+    causes: tuple[str, ...] = Field(
+        default=(),
+        description="causes of leaving that it answers: made to these people only, and before any other; "
+        "empty is for all",
+    )
     stock: int | None = Field(default=None, ge=0, description="most people it is made to in one list")
     effect: AssumedEffect | None = Field(default=None, description="its own assumed effect")
 
