@@ -140,7 +140,7 @@ def agreement(before: pl.DataFrame, now: pl.DataFrame) -> dict[str, Any]:
 
 def table(nights: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     """The figures of all nights (`NIGHTS`), oldest first."""
-    columns = {name: [night.get(name) for night in nights] for name in NIGHTS}
+    columns: dict[str, list[Any]] = {name: [night.get(name) for night in nights] for name in NIGHTS}
     for name in ("as_of", "trained_as_of"):
         columns[name] = [date.fromisoformat(day) for day in columns[name]]
     return pl.DataFrame(columns, schema=NIGHTS).sort("as_of")
