@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from decision_world import DAY, appraised, copies, decided, rules
 from workspace_world import deliver, order, shop
 
 from features.errors import ConfigError, DataRefused
@@ -21,8 +22,10 @@ from flows.cli import main
 from flows.settings import Settings
 from flows.told_of_replays import rows, sentences
 from models.afterwards import TRIAL, organic, policy, randomised, worth
-from models.backtest import NIGHTS, PEOPLE, agreement, overall, table
+from models.backtest import NIGHTS, PEOPLE, agreement, overall, people, table
+from models.eligibility import ENROLMENTS, Known
 from models.options import ValueOptions
+from models.outputs import scores
 
 FAST = (
     "churn.horizon_days=30",
@@ -299,6 +302,19 @@ def outcome(**columns: list[Any]) -> pl.DataFrame:
         "window_margin": [0] * count,
     }
     return pl.DataFrame(base | columns)
+
+
+def test_who_rests_from_a_replayed_list_is_still_compared_with_the_night_before() -> None:
+    everyone = copies(3)
+    resting = pl.DataFrame(
+        [{"customer_id": "c0000", "as_of": DAY - timedelta(days=1), "open_until": DAY + timedelta(days=29)}],
+        schema_overrides=ENROLMENTS,
+    )
+    decision = decided(everyone, rules(), Known(enrolments=resting))
+    scored = scores(appraised(everyone, rules()).people, "EUR", "7")
+    found = people(scored, decision, decided(everyone, rules()))
+    assert found["listed"].to_list() == [False, True, True]
+    assert found.select(pl.col("eligible", "chosen").all()).row(0) == (True, True)
 
 
 def test_two_nights_agree_as_far_as_both_could_choose() -> None:
