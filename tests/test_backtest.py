@@ -437,9 +437,9 @@ def test_a_choice_is_worth_what_contacting_the_picked_adds_less_what_it_costs() 
 
 def test_without_enough_people_of_both_kinds_a_choice_cannot_be_measured() -> None:
     nobody, lonely = TRIAL.to_frame(), trial({(True, True): [1.0] * 9, (True, False): [1.0]})
-    for drawn, people in ((nobody, 0), (lonely, 10)):
+    for drawn, count in ((nobody, 0), (lonely, 10)):
         found = policy(drawn, 0.0, "EUR")
-        assert (found["policy_people"], found["policy_value"]) == (people, None)
+        assert (found["policy_people"], found["policy_value"]) == (count, None)
 
 
 def night(day: str, **figures: Any) -> dict[str, Any]:
