@@ -21,6 +21,7 @@ from features.table import KEYS, each_part
 from flows import inputs
 from flows.champion import Model
 from flows.console import step
+from flows.effects import Believed
 from flows.enrolments import read_manifest
 from flows.lists import write_list, write_parquet
 from flows.settings import Settings
@@ -34,6 +35,7 @@ from models.decision import Decision, Night, decide
 from models.options import OfferOptions
 from models.outputs import Manifest, contact_by, scores
 from models.power import power_of
+from models.profit import PREDICTIONS
 from models.reasons import explained_return, facts
 
 SCORES = "scores.parquet"
@@ -97,14 +99,21 @@ def score(settings: Settings, as_of: AsOf, features: Path, model: Model) -> Path
 
 
 @task(name="rank and write the list", cache_policy=NO_CACHE)
-def rank(
-    settings: Settings, as_of: AsOf, features: Path, predictions: Path, model: Model, *, revision: bool
+def rank(  # noqa: PLR0917 - what a list is made of, in order
+    settings: Settings,
+    as_of: AsOf,
+    features: Path,
+    predictions: Path,
+    model: Model,
+    believed: Believed,
+    *,
+    revision: bool,
 ) -> dict[str, Any]:
     """Decide who is contacted, check it, and write scores and list."""
     places, held = inputs.workspace(settings), inputs.lake(settings)
-    rules = rules_of(settings)
-    lake_version = ledger.version(held.root)
-    night = Night(as_of.day, list_id(as_of.day, settings.digest(), model.digest, lake_version), model.digest)
+    rules = rules_of(settings, believed)
+    made_of = settings.digest(), model.digest, ledger.version(held.root), believed.digest
+    night = Night(as_of.day, list_id(as_of.day, *made_of), model.digest)
     with step("Ranking by expected incremental profit"):
         folder = places.runs / f"appraised/as_of={as_of.day}"
         everyone = appraise(settings, folder, features, predictions, rules, model.digest)
@@ -118,7 +127,7 @@ def rank(
     with step("Writing scores and list"):
         with publish_folder(places.scores(as_of.day)) as aside:
             write_parquet(scored, aside / SCORES)
-        manifest = _manifest(settings, as_of, decision, model)
+        manifest = _manifest(settings, as_of, decision, model, believed)
         written = write_list(places.list(as_of.day), decision, manifest, revision=revision)
     return {
         "status": written.status,
@@ -135,8 +144,8 @@ def rank(
     }
 
 
-def rules_of(settings: Settings) -> Rules:
-    """What a decision of this config follows."""
+def rules_of(settings: Settings, believed: Believed) -> Rules:
+    """What a decision follows: the config, and what is believed of the effects of offers."""
     return Rules(
         offers=settings.offers,
         effect=settings.effect,
@@ -146,6 +155,7 @@ def rules_of(settings: Settings) -> Rules:
         list=settings.list,
         currency=settings.currency,
         value_months=settings.value.horizon_months,
+        effects=believed.effects,
     )
 
 
@@ -177,8 +187,13 @@ def appraise(  # noqa: PLR0917 - what it is made of, in order
     return Appraised(people, offers, common.notes(settings.currency))
 
 
-def told(
-    summary: dict[str, Any], arrived: Mapping[str, Any], learned: Sequence[str], currency: str, store: str
+def told(  # noqa: PLR0917 - what is told, in order
+    summary: dict[str, Any],
+    arrived: Mapping[str, Any],
+    learned: Sequence[str],
+    believed: Believed,
+    currency: str,
+    store: str,
 ) -> dict[str, Any]:
     """The summary of a night with its sentences in plain words; `learned` are those about the shop."""
     counts, money = summary["counts"], summary["metrics"]
@@ -194,10 +209,9 @@ def told(
         f"{counts['held_out']:,} are held out to measure what the list earns." + fresh[summary["status"]],
         (
             f"Contacting them should cost {money['expected_cost']:,.2f} {currency} and earn "
-            f"{money['expected_profit']:,.2f} {currency} more than leaving them alone. The "
-            f"effect of a contact is "
-            "assumed, not measured yet (evidence C)."
+            f"{money['expected_profit']:,.2f} {currency} more than leaving them alone."
         ),
+        *believed.sentences,
         *summary["notes"],
     ]
     paths = {**summary["paths"], "mlflow": store}
@@ -238,8 +252,10 @@ def _figures_of_part(predictions: Path, features: Path, offers: Sequence[OfferOp
 def _appraise_part(  # noqa: PLR0917 - called by name
     predictions: Path, features: Path, rules: Rules, common: Common, folder: Path, model_version: str
 ) -> None:
-    found = appraised(pl.read_parquet(predictions), _facts(features), rules, common)
-    people, offers = found.people.lazy().collect(), found.offers.lazy().collect()
+    found = appraised(pl.read_parquet(predictions), _facts(features, rules.reads), rules, common)
+    # Features that only the effects read end here: what a decision reads of everyone stays small.
+    shown = pl.exclude(set(rules.reads) - {*READ, *PREDICTIONS})
+    people, offers = found.people.lazy().select(shown).collect(), found.offers.lazy().collect()
     kinds = {"people": people, "offers": offers, "scores": scores(people, rules.currency, model_version)}
     for kind, frame in kinds.items():
         write_parquet(frame, folder / kind / features.name)
@@ -273,9 +289,9 @@ def _grounds_of_part(model: Bundle, features: Path, listed: pl.Series) -> pl.Dat
     return facts(people).hstack(said)
 
 
-def _facts(features: Path) -> pl.DataFrame:
+def _facts(features: Path, names: Sequence[str] = READ) -> pl.DataFrame:
     there = pl.read_parquet_schema(features)
-    return pl.read_parquet(features, columns=[name for name in READ if name in there])
+    return pl.read_parquet(features, columns=[name for name in names if name in there])
 
 
 def _rows_per_day(table: pl.LazyFrame, name: str, time: str, timezone: str) -> pl.DataFrame:
@@ -333,7 +349,9 @@ def _check_outputs(
     refuse([*verdicts, gate.check_measures(inputs.suite(settings, "night"), measures, label=label)])
 
 
-def _manifest(settings: Settings, as_of: AsOf, decision: Decision, model: Model) -> Manifest:
+def _manifest(
+    settings: Settings, as_of: AsOf, decision: Decision, model: Model, believed: Believed
+) -> Manifest:
     held = inputs.lake(settings)
     basis = settings.consent.basis
     return Manifest(
@@ -344,6 +362,8 @@ def _manifest(settings: Settings, as_of: AsOf, decision: Decision, model: Model)
         lake_versions={name: ledger.version(held.root, name) for name in sorted(TABLES) if held.holds(name)},
         model_version=model.digest,
         model_run_id=model.run_id,
+        effects=believed.digest,
+        evidence=believed.evidence,
         seed=settings.seed,
         consent_basis=basis,
         exportable=basis != "none",

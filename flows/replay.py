@@ -24,6 +24,7 @@ from features.snapshots import drawn
 from features.table import each_part
 from flows import inputs
 from flows.console import step
+from flows.effects import believe
 from flows.lists import write_parquet
 from flows.night import appraise, guesses, predict_parts, rules_of, write_part
 from flows.recipe import assumed_response
@@ -32,7 +33,6 @@ from flows.survey import known_history
 from flows.train import taught
 from flows.workspace import publish_folder
 from models.afterwards import TRIAL, calibration, organic, policy, randomised, worth
-from models.appraisal import Appraised
 from models.assignment import list_id
 from models.backtest import agreement, people
 from models.bundle import load_bundle
@@ -120,11 +120,15 @@ def _model(replay: Replay, day: AsOf, engine: Engine) -> Path:
 def _make(replay: Replay, night: AsOf, bundle: Path, aside: Path, engine: Engine) -> None:
     settings, making = replay.settings, aside / _MAKING
     version = load_bundle(bundle).digest
-    everyone = _appraised(settings, night, making, bundle, version, engine)
+    features = _features(settings, night, making / "features", engine)
+    believed = believe.fn(settings, night, features, replay.folder / "effects")
+    rules, guess = rules_of(settings, believed), partial(guesses, settings, features, bundle)
+    predict_parts(settings, making / "predictions", features, bundle)
+    everyone = appraise(settings, making / "appraised", features, making / "predictions", rules, version)
     rested, others = _enrolled_before(replay, night), inputs.campaigns(settings, night)
     known = replace(inputs.known_people(settings, night), answers=inputs.said(settings, night))
-    rules, guess = rules_of(settings), partial(guesses, settings, making / "features", bundle)
-    name = Night(night.day, list_id(night.day, settings.digest(), version, _REPLAYED), version)
+    made_of = settings.digest(), version, _REPLAYED, believed.digest
+    name = Night(night.day, list_id(night.day, *made_of), version)
 
     def decided(*enrolments: pl.DataFrame) -> Decision:
         who = replace(known, enrolments=pl.concat(enrolments))
@@ -153,16 +157,11 @@ def _make(replay: Replay, night: AsOf, bundle: Path, aside: Path, engine: Engine
     (aside / FIGURES).write_text(f"{content}\n", encoding="utf-8")
 
 
-def _appraised(  # noqa: PLR0917 - what it is made of, in order
-    settings: Settings, night: AsOf, making: Path, bundle: Path, version: str, engine: Engine
-) -> Appraised:
-    """Everybody of a night, appraised by the night's own steps."""
-    features, predictions = making / "features", making / "predictions"
-    features.mkdir(parents=True)
-    write = partial(write_part, features)
+def _features(settings: Settings, night: AsOf, folder: Path, engine: Engine) -> Path:
+    folder.mkdir(parents=True)
+    write = partial(write_part, folder)
     each_part(inputs.history(settings, night), night, settings.stages, engine, write)
-    predict_parts(settings, predictions, features, bundle)
-    return appraise(settings, making / "appraised", features, predictions, rules_of(settings), version)
+    return folder
 
 
 def _enrolled(decision: Decision, night: AsOf) -> pl.DataFrame:

@@ -40,6 +40,7 @@ from models.options import (
     OfferOptions,
     SearchOptions,
     TrainOptions,
+    UpliftOptions,
     ValueOptions,
     WatchOptions,
     XgbOptions,
@@ -111,6 +112,7 @@ class Settings(Options):
     search: SearchOptions = Field(default_factory=SearchOptions)
     value: ValueOptions = Field(default_factory=ValueOptions)
     effect: EffectOptions = Field(default_factory=EffectOptions)
+    uplift: UpliftOptions = Field(default_factory=UpliftOptions)
     contact: ContactOptions = Field(default_factory=ContactOptions)
     causes: CauseOptions = Field(default_factory=CauseOptions)
     offers: tuple[OfferOptions, ...] = Field(default=(OfferOptions(id="message"),), min_length=1)

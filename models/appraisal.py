@@ -53,6 +53,12 @@ class Rules:
     effects: Effects | None = None
     causes: CauseOptions = field(default_factory=CauseOptions)
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Features that a decision reads, where the shop has them."""
+        more = () if self.effects is None else self.effects.reads
+        return (*READ, *(name for name in more if name not in READ))
+
 
 @dataclass(frozen=True, slots=True)
 class Common:

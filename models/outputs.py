@@ -189,6 +189,8 @@ class Manifest(BaseModel):
     lake_versions: dict[str, Any]
     model_version: str
     model_run_id: str
+    effects: str | None = None
+    evidence: dict[str, str] = {}
     seed: int
     consent_basis: str
     exportable: bool

@@ -32,6 +32,8 @@ _PRIOR = (1 + _GRID**2 / 4) ** -2.5
 _GRID, _PRIOR = _GRID / np.sqrt((_PRIOR * _GRID**2).sum() / _PRIOR.sum()), np.log(_PRIOR)
 _STEPS = 20
 _SURE = 1e-3
+# How many times the contacts until now to look ahead.
+_FARTHEST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class OfferEffect:
         weight: of own contacts in that mean, against the assumption: 0 to 1.
         contacted: people contacted.
         held: people held out.
+        held_missing: people held out more, as lists go, until own contacts weigh enough; None: not known.
     """
 
     mu: Mapping[str, float]
@@ -55,6 +58,7 @@ class OfferEffect:
     weight: float
     contacted: int
     held: int
+    held_missing: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +139,48 @@ def _of_offer(
         mean, sd = float(said.mu.mean()), float(said.sd.mean())
         return OfferEffect(_named(names, said.mu), _named(names, said.sd), mean, sd, 0.0, *sizes)
     shrunk = _shrunk(excess, information, float(doubt[0]))
-    share = information / information.sum()
-    mean = float((share * said.mu).sum()) + shrunk.mean
-    assumed_variance = doubt[0] ** 2 / 2 * (1 + float((share**2).sum()))
-    weight = 1 - min(shrunk.mean_variance / assumed_variance, 1.0)
+    mean = float((information * said.mu).sum() / information.sum()) + shrunk.mean
     return OfferEffect(
         _named(names, said.mu + shrunk.cells),
         _named(names, np.sqrt(shrunk.variances)),
         mean,
         float(np.sqrt(shrunk.mean_variance)),
-        float(weight),
+        _weight(information, float(doubt[0])),
         *sizes,
+        _held_missing(information, float(doubt[0]), sizes[1]),
     )
+
+
+def _weight(information: Array, doubt: float) -> float:
+    """By how much less the mean is doubted than before any contact, were the cells as unlike as assumed.
+
+    It hangs on how much the contacts say, not on what they say: a surprise, too, is knowledge.
+    """
+    share, spread = information / information.sum(), doubt**2 / 2
+    variance = 1 / information[information > 0]
+    seen, own = share[information > 0], spread / (variance + spread)
+    total = (1 / (variance + spread)).sum() + 1 / spread
+    after = (seen**2 * own * variance).sum() + (seen * (1 - own)).sum() ** 2 / total
+    return float(1 - min(after / (spread * (1 + (share**2).sum())), 1.0))
+
+
+def _held_missing(information: Array, doubt: float, held: int) -> int | None:
+    """How many more it takes if as much is learned from each as from those until now."""
+
+    def enough(people: int) -> bool:
+        return _weight(information * (people / held), doubt) >= LEAST_WEIGHT
+
+    if held == 0 or enough(held):
+        return 0 if held else None
+    few, many = held, 2 * held
+    while not enough(many):
+        if many > held * _FARTHEST:
+            return None
+        few, many = many, 2 * many
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (few, middle) if enough(middle) else (middle, many)
+    return many - held
 
 
 def _named(names: Sequence[str], values: Array) -> dict[str, float]:
