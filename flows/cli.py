@@ -310,6 +310,39 @@ def diff(
     return differences(common.settings(), a, b, whole=whole)
 
 
+@app.command(group=_LOOK)
+def backtest(
+    *,
+    first: Annotated[str, Parameter(name="--from")],
+    last: Annotated[str, Parameter(name="--to")],
+    every: int = 7,
+    retrain: int = 28,
+    common: Common = _COMMON,
+) -> Summary:
+    """Make past nights again without knowing what came later, and say how well they did.
+
+    Each night has a model trained on what was known then, and its own list; people on a replayed list rest
+    as they would have. Nothing that the nights have written is touched. It can be stopped at any time: the
+    same command goes on where it was.
+
+    Example: winback backtest --from 2024-09-30 --to 2025-03-31 --every 28
+
+    Args:
+        first: The first night, YYYY-MM-DD.
+        last: No night is later, YYYY-MM-DD.
+        every: Days from one night to the next.
+        retrain: A night trains anew when the last training is so many days old.
+        common: What every command takes.
+    """
+    settings = common.settings()
+    with _warnings(shown=common.verbose):
+        from flows.backtest import backtest as replay
+        from flows.console import steps_shown
+
+        with steps_shown(_console(error=True)):
+            return replay(settings, first, last, every, retrain)
+
+
 @app.command(group=_START)
 def doctor(*, common: Common = _COMMON) -> Summary:
     """Check config, sources, credentials, disk and servers, and say how to fix what is wrong.

@@ -70,13 +70,14 @@ class Believed:
 
 
 @task(name="learn what contacts change", cache_policy=NO_CACHE)
-def believe(settings: Settings, as_of: AsOf, features: Path) -> Believed:
+def believe(settings: Settings, as_of: AsOf, features: Path, learned_in: Path | None = None) -> Believed:
     """Learn from all own randomised contacts whose window is complete and whose orders have arrived.
 
     Args:
         settings: the config.
         as_of: the night; only lists whose window was over by then are read.
         features: folder of its features: what it lacks cannot be learned from.
+        learned_in: where what is learned is kept; default the workspace's own place, for the nights to come.
     """
     delivered = trials(settings, as_of)
     for trial in delivered:
@@ -92,7 +93,7 @@ def believe(settings: Settings, as_of: AsOf, features: Path) -> Believed:
         there = pl.read_parquet_schema(min(features.iterdir()))
         names = tuple(name for name in settings.uplift.features if name in there)
         digest = _digest(settings, rows, names)
-        folder = inputs.workspace(settings).learned(digest)
+        folder = inputs.workspace(settings).learned(digest) if learned_in is None else learned_in / digest
         if not (folder / ABOUT).is_file():
             _learn(settings, rows, names, folder)
         found = _read(folder)

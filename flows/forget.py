@@ -30,7 +30,7 @@ from models.persons import persons
 
 _DAILY = ("features", "scores")
 # What a run keeps to resume from; made again when it is needed.
-_RUNS = ("predictions", "appraised", "staging")
+_RUNS = ("predictions", "appraised", "staging", "backtests")
 
 
 @dataclass(frozen=True, slots=True)

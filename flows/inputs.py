@@ -189,13 +189,16 @@ def said(settings: Settings, as_of: AsOf) -> pl.DataFrame | None:
 def enrolments(settings: Settings, as_of: AsOf) -> pl.DataFrame:
     """Everyone in our own earlier lists, and in the campaigns of the contacts table, controls too."""
     own = read_enrolments(workspace(settings).root / "lists", as_of.day)
+    return pl.concat([own, campaigns(settings, as_of)])
+
+
+def campaigns(settings: Settings, as_of: AsOf) -> pl.DataFrame:
+    """Everyone in the campaigns of the contacts table, as far as they were known (`ENROLMENTS`)."""
     held = lake(settings)
     if not held.holds("contacts"):
-        return own
+        return pl.DataFrame(schema=ENROLMENTS)
     day = pl.col("contacted_at").dt.convert_time_zone(settings.timezone).dt.date()
     rest = pl.duration(days=as_of.gap_days + as_of.horizon_days)
-    campaigns = held.scan("contacts").filter(as_of.known(day)).with_columns(acknowledged_on=day)
-    shaped = campaigns.with_columns(
-        as_of=pl.col("acknowledged_on"), open_until=pl.col("acknowledged_on") + rest
-    )
-    return pl.concat([own, shaped.select(ENROLMENTS.names()).collect().cast(ENROLMENTS)])
+    known = held.scan("contacts").filter(as_of.known(day)).with_columns(acknowledged_on=day)
+    shaped = known.with_columns(as_of=pl.col("acknowledged_on"), open_until=pl.col("acknowledged_on") + rest)
+    return shaped.select(ENROLMENTS.names()).collect().cast(ENROLMENTS)

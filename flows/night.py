@@ -73,7 +73,7 @@ def build_features(settings: Settings, as_of: AsOf) -> Path:
     before = _stage_counts(settings, as_of)
     with publish_folder(folder) as aside:
         with step("Building features"), inputs.engine(settings) as engine:
-            known, write = inputs.history(settings, as_of), partial(_write_part, aside)
+            known, write = inputs.history(settings, as_of), partial(write_part, aside)
             rows = sum(each_part(known, as_of, settings.stages, engine, write))
         if not rows:
             raise DataRefused(
@@ -93,8 +93,8 @@ def build_features(settings: Settings, as_of: AsOf) -> Path:
 def score(settings: Settings, as_of: AsOf, features: Path, model: Model) -> Path:
     """Predict for everyone, part by part; returns the folder of predictions."""
     folder = inputs.workspace(settings).runs / f"predictions/as_of={as_of.day}"
-    with step("Scoring customers"), publish_folder(folder) as aside, inputs.engine(settings) as engine:
-        engine.gather(engine.map(partial(_predict_part, model.bundle, aside), sorted(features.iterdir())))
+    with step("Scoring customers"):
+        predict_parts(settings, folder, features, model.bundle)
     return folder
 
 
@@ -111,16 +111,15 @@ def rank(  # noqa: PLR0917 - what a list is made of, in order
 ) -> dict[str, Any]:
     """Decide who is contacted, check it, and write scores and list."""
     places, held = inputs.workspace(settings), inputs.lake(settings)
-    rules = _rules(settings, believed)
+    rules = rules_of(settings, believed)
     made_of = settings.digest(), model.digest, ledger.version(held.root), believed.digest
     night = Night(as_of.day, list_id(as_of.day, *made_of), model.digest)
     with step("Ranking by expected incremental profit"):
-        folder, common = _appraise(settings, as_of, features, predictions, rules, model)
-        people, offers = (pl.scan_parquet(folder / name) for name in ("people", "offers"))
-        everyone = Appraised(people, offers, common.notes(settings.currency))
+        folder = places.runs / f"appraised/as_of={as_of.day}"
+        everyone = appraise(settings, folder, features, predictions, rules, model.digest)
         known = replace(inputs.known_people(settings, as_of), answers=inputs.said(settings, as_of))
         explain = partial(_grounds, features, model.bundle)
-        guess = partial(_guesses, settings, features, model.bundle)
+        guess = partial(guesses, settings, features, model.bundle)
         decision = decide(everyone, known, rules, night, explain, guess)
         scored = pl.read_parquet(folder / "scores").sort("customer_id")
     with step("Checking scores and list"), inputs.gate(settings, f"{as_of.day} list") as gate:
@@ -143,6 +142,49 @@ def rank(  # noqa: PLR0917 - what a list is made of, in order
         "notes": [*decision.notes, *filter(None, [power_of(decision.winback, decision.holdout)])],
         "rows": decision.winback.head(_ROWS_SHOWN).to_dicts(),
     }
+
+
+def rules_of(settings: Settings, believed: Believed) -> Rules:
+    """What a decision follows: the config, and what is believed of the effects of offers."""
+    return Rules(
+        offers=settings.offers,
+        effect=settings.effect,
+        causes=settings.causes,
+        contact=settings.contact,
+        consent=settings.consent,
+        list=settings.list,
+        currency=settings.currency,
+        value_months=settings.value.horizon_months,
+        effects=believed.effects,
+    )
+
+
+def write_part(folder: Path, number: int, features: pl.DataFrame) -> int:
+    """Write the features of a part of the customers; returns how many there are."""
+    write_parquet(features, folder / f"part-{number:04d}.parquet")
+    return features.height
+
+
+def predict_parts(settings: Settings, folder: Path, features: Path, bundle: Path) -> None:
+    """Predict for everyone, part by part, into a folder that appears whole."""
+    with publish_folder(folder) as aside, inputs.engine(settings) as engine:
+        engine.gather(engine.map(partial(_predict_part, bundle, aside), sorted(features.iterdir())))
+
+
+def appraise(  # noqa: PLR0917 - what it is made of, in order
+    settings: Settings, folder: Path, features: Path, predictions: Path, rules: Rules, model_version: str
+) -> Appraised:
+    """Appraise everyone, part by part, where the parts are; `folder` holds people, offers and scores."""
+    parts = sorted(predictions.iterdir()), sorted(features.iterdir())
+    with publish_folder(folder) as aside, inputs.engine(settings) as engine:
+        for kind in ("people", "offers", "scores"):
+            (aside / kind).mkdir()
+        own = partial(_figures_of_part, offers=rules.offers)
+        common = Common.of(pl.concat(engine.gather(engine.map(own, *parts))), rules)
+        work = partial(_appraise_part, rules=rules, common=common, folder=aside, model_version=model_version)
+        engine.gather(engine.map(work, *parts))
+    people, offers = (pl.scan_parquet(folder / name) for name in ("people", "offers"))
+    return Appraised(people, offers, common.notes(settings.currency))
 
 
 def told(  # noqa: PLR0917 - what is told, in order
@@ -199,29 +241,8 @@ def _tallied(settings: Settings, rules: Suite, features: Path) -> tuple[Tally, p
     return tally, counted.sort("stage")
 
 
-def _write_part(folder: Path, number: int, features: pl.DataFrame) -> int:
-    write_parquet(features, folder / f"part-{number:04d}.parquet")
-    return features.height
-
-
 def _predict_part(bundle: Path, folder: Path, features: Path) -> None:
     write_parquet(predict(load_bundle(bundle), pl.read_parquet(features)), folder / features.name)
-
-
-def _appraise(  # noqa: PLR0917 - what it is made of, in order
-    settings: Settings, as_of: AsOf, features: Path, predictions: Path, rules: Rules, model: Model
-) -> tuple[Path, Common]:
-    """Appraise everyone, part by part, where the parts are: the folder of what was found, figures of all."""
-    folder = inputs.workspace(settings).runs / f"appraised/as_of={as_of.day}"
-    parts = sorted(predictions.iterdir()), sorted(features.iterdir())
-    with publish_folder(folder) as aside, inputs.engine(settings) as engine:
-        for kind in ("people", "offers", "scores"):
-            (aside / kind).mkdir()
-        own = partial(_figures_of_part, offers=rules.offers)
-        common = Common.of(pl.concat(engine.gather(engine.map(own, *parts))), rules)
-        work = partial(_appraise_part, rules=rules, common=common, folder=aside, model_version=model.digest)
-        engine.gather(engine.map(work, *parts))
-    return folder, common
 
 
 def _figures_of_part(predictions: Path, features: Path, offers: Sequence[OfferOptions]) -> pl.DataFrame:
@@ -240,7 +261,7 @@ def _appraise_part(  # noqa: PLR0917 - called by name
         write_parquet(frame, folder / kind / features.name)
 
 
-def _guesses(settings: Settings, features: Path, bundle: Path, asked: pl.Series) -> pl.DataFrame:
+def guesses(settings: Settings, features: Path, bundle: Path, asked: pl.Series) -> pl.DataFrame:
     """What the model's reasons say of why these people left; of a part only the causes come together."""
     months, causes = settings.value.horizon_months, settings.causes
     with inputs.engine(settings) as engine:
@@ -271,20 +292,6 @@ def _grounds_of_part(model: Bundle, features: Path, listed: pl.Series) -> pl.Dat
 def _facts(features: Path, names: Sequence[str] = READ) -> pl.DataFrame:
     there = pl.read_parquet_schema(features)
     return pl.read_parquet(features, columns=[name for name in names if name in there])
-
-
-def _rules(settings: Settings, believed: Believed) -> Rules:
-    return Rules(
-        offers=settings.offers,
-        effect=settings.effect,
-        causes=settings.causes,
-        contact=settings.contact,
-        consent=settings.consent,
-        list=settings.list,
-        currency=settings.currency,
-        value_months=settings.value.horizon_months,
-        effects=believed.effects,
-    )
 
 
 def _rows_per_day(table: pl.LazyFrame, name: str, time: str, timezone: str) -> pl.DataFrame:

@@ -121,28 +121,46 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
             surveyed = survey(settings, history, first, as_of, engine)
         refuse_unfit(surveyed.diagnosis, even_if_unfit=settings.train.even_if_unfit)
         champion = load_bundle(present.bundle) if present else None
-        days = _days(settings, as_of, first, champion)
-        with step(f"Building features of {len(days)} past days"):
-            rows, regrow = _rows(settings, history, days, as_of, engine)
-        with step(f"Training on {rows.height:,} rows"):
-            journal = places.runs / f"search/{key}.journal"
-            trained = training.train(
-                rows,
-                as_of,
-                recipe(settings),
-                regrow=regrow,
-                journal=journal,
-                champion=champion,
-            )
+        journal = places.runs / f"search/{key}.journal"
+        trained, rows = taught(settings, as_of, (history, first), engine, journal=journal, champion=champion)
     with step("Recording the training in MLflow"), tempfile.TemporaryDirectory() as folder:
         trained.bundle.save(Path(folder))
-        taught = rows.filter(pl.col("as_of").is_in(trained.days))
-        share = _PROFILED_ROWS / max(taught.height, _PROFILED_ROWS)
-        predictions = predict(trained.bundle, taught.filter(drawn(share)))
-        Learned.of(taught, trained.bundle.contract.names, predictions).save(Path(folder))
-        sample = taught.tail(_SAMPLE_ROWS)
+        lesson = rows.filter(pl.col("as_of").is_in(trained.days))
+        share = _PROFILED_ROWS / max(lesson.height, _PROFILED_ROWS)
+        predictions = predict(trained.bundle, lesson.filter(drawn(share)))
+        Learned.of(lesson, trained.bundle.contract.names, predictions).save(Path(folder))
+        sample = lesson.tail(_SAMPLE_ROWS)
         done = Done(trained, surveyed, present, sample, Path(folder), key, lake_version)
         return record_training(store, record(settings, as_of, done))
+
+
+def taught(
+    settings: Settings,
+    as_of: AsOf,
+    known: tuple[History, date],
+    engine: Engine,
+    *,
+    journal: Path,
+    champion: Bundle | None = None,
+) -> tuple[training.Trained, pl.DataFrame]:
+    """The model of a day, and the rows that it was learned from and judged by; nothing is recorded.
+
+    Args:
+        settings: the config.
+        as_of: the day; nothing after it is known.
+        known: the history up to it, and its first day.
+        engine: where parts are worked on.
+        journal: file of the search's trials.
+        champion: the model in use, to be compared with.
+    """
+    history, first = known
+    days = _days(settings, as_of, first, champion)
+    with step(f"Building features of {len(days)} past days"):
+        rows, regrow = _rows(settings, history, days, as_of, engine)
+    with step(f"Training on {rows.height:,} rows"):
+        own = recipe(settings)
+        found = training.train(rows, as_of, own, regrow=regrow, journal=journal, champion=champion)
+    return found, rows
 
 
 def _days(settings: Settings, as_of: AsOf, first: date, champion: Bundle | None) -> list[AsOf]:

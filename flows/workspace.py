@@ -56,6 +56,10 @@ class Workspace:
         """The file whose lock lets one writer in at a time."""
         return self.root / ".lock"
 
+    def backtest(self, name: str) -> Path:
+        """What came of replaying past nights."""
+        return self.root / "backtests" / name
+
     def features(self, as_of: date) -> Path:
         """Features of one day."""
         return self._of("features", as_of)

@@ -32,6 +32,8 @@ class Mixture:
 
     def entries(self, choices: Choices, groups: Sequence[Group]) -> Ints:
         """The entry each person takes, or `NONE`: those who choose alike are dealt out by the shares."""
+        if not self.parts:  # nothing within the limits brings anything: there is no place at all
+            return np.full(choices.people, NONE)
         takes = np.array([_chosen(choices, groups, one) for one in self.parts])
         offers = np.where(takes == NONE, NONE, choices.offer[takes])
         _, kind = np.unique(offers, axis=1, return_inverse=True)

@@ -176,6 +176,43 @@ def horizon_png(curve: pl.DataFrame, horizon_days: int) -> bytes:
     return _png(figure)
 
 
+def nights_png(nights: pl.DataFrame) -> bytes:
+    """Replayed nights, one after the other: what was predicted and what happened, and how the choice moved.
+
+    Args:
+        nights: `models.backtest.NIGHTS`.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 7.6), layout="constrained")
+    panels = figure.subplots(3, 1, sharex=True)
+    lines = (
+        {"mean_predicted": "predicted", "mean_observed": "came back"},
+        {"organic_predicted": "listed, predicted", "organic_return_rate": "listed, came back (organic)"},
+        {"kept_share": "of the choice kept", "eip_rank_correlation": "rank correlation of expected profit"},
+    )
+    titles = ("Chance of a return, everybody", "Chance of a return, listed people", "From night to night")
+    for axes, names, title in zip(panels, lines, titles, strict=True):
+        for place, (name, label) in enumerate(names.items()):
+            height = nights[name].fill_null(float("nan")).to_numpy()
+            axes.plot(
+                nights["as_of"].to_list(),
+                height,
+                color=_COLOURS[place],
+                marker="o",
+                markersize=4,
+                label=label,
+            )
+        axes.set_title(title, loc="left")
+        axes.legend(loc="best", frameon=True, edgecolor="none", framealpha=0.85)
+        axes.yaxis.set_major_formatter(_percent())
+        axes.margins(y=0.15)
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    panels[-1].tick_params(axis="x", rotation=30)
+    _tidy(*panels)
+    return _png(figure)
+
+
 def stability_png(names: Sequence[str], mean: Floats, low: Floats, high: Floats, title: str) -> bytes:
     """Bars of the mean importance of features, with the range over snapshots; the greatest on top."""
     from matplotlib.figure import Figure

@@ -235,6 +235,13 @@ def test_people_who_are_all_alike_are_chosen_from_as_well_as_others():
 LIKE = [("hello", 50.0, 5.0), ("gift", 80.0, 25.0)]
 
 
+def test_where_there_is_no_place_at_all_nobody_is_chosen():
+    entries = numbers(made([(0, "hello", 1.0, 128.0, True), (0, "tenth", 1.0, 0.0, True)]))
+    found = allocate(entries, [group("channel email", 0)], fine(64.0))
+    assert (found.entry.tolist(), found.profit) == ([NONE], 0.0)
+
+
+
 def test_nobody_who_pays_gives_an_empty_choice():
     found = allocate(numbers(made([(0, "hello", 1.0, 1.0, True)]).clear()), [group("capacity", 3)], 10.0)
     assert (found.profit, found.bound, found.gap, len(found.entry)) == (0.0, 0.0, 0.0, 0)

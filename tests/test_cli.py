@@ -99,7 +99,7 @@ def test_every_command_says_what_it_does_with_an_example(name: str):
 def test_the_commands_of_the_contract_exist():
     assert set(COMMANDS) == {
         *("init", "demo", "doctor", "ingest", "train", "nightly", "acknowledge", "measure"),
-        *("compact", "forget", "status", "schema", "config", "runs", "promote", "rollback"),
+        *("compact", "forget", "status", "schema", "config", "runs", "promote", "rollback", "backtest"),
     }
 
 

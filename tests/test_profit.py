@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from decision_world import GOOD, appraised, copies, people, rules
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from features.errors import ConfigError, DataRefused
@@ -56,6 +56,12 @@ def test_an_unknown_order_amount_counts_as_the_median_one():
 def test_a_rated_offer_without_order_amounts_is_a_config_error():
     with pytest.raises(ConfigError, match="tenth"):
         value_of(ONE.drop("order_value_mean"), OfferOptions(id="tenth", cost_rate=0.1))
+
+
+def test_offers_of_a_fixed_cost_need_no_order_amounts():
+    frame = copies(3).drop("order_value_mean")
+    found = appraise(frame, [OfferOptions(id="gift", cost=3.0)], FLAT, CONTACT, "EUR")
+    assert found["offer_cost"].to_list() == [300.0] * 3
 
 
 def test_predictions_that_are_not_numbers_are_refused_with_their_counts():
@@ -145,6 +151,25 @@ def test_profit_scales_with_the_currency(p0, worth, cost, factor, assumption):
 def test_a_dearer_offer_never_earns_more(cost, more):
     cheap, dear = (value_of(ONE, OfferOptions(id="m", cost=c)) for c in (cost, cost + more))
     assert dear["expected_incremental_profit"] <= cheap["expected_incremental_profit"]
+
+
+@given(
+    p0=st.floats(0.001, 0.999),
+    doubt=st.floats(0, 3),
+    mu=st.floats(-1, 3),
+    sd=st.floats(0, 2),
+    costs=st.tuples(st.floats(0, 60), st.floats(0, 60)).map(sorted),
+)
+@example(p0=0.0735, doubt=2.3, mu=2.06, sd=0.1, costs=[20.0, 60.0])
+@settings(max_examples=60, deadline=None)
+def test_a_dearer_offer_is_never_the_safer_one_however_little_is_known_of_p0(p0, doubt, mu, sd, costs):
+    one = people({"customer_id": "a", "p0": p0, "p0_se": doubt * p0, "value_if_returned": 9000.0})
+    effect = EffectOptions(assumed=AssumedEffect(mu=mu, sd=sd))
+    cheap, dear = (
+        value_of(one, OfferOptions(id="m", cost=cost), effect)["expected_incremental_profit_low"]
+        for cost in costs
+    )
+    assert dear <= cheap + 1e-6
 
 
 def test_an_effect_is_harmful_only_when_we_are_sure_of_it():

@@ -1,0 +1,244 @@
+"""One night of the past, made again as it would have been made then: nothing that came later is known to it.
+
+A night that is done lies in a folder of its own, so that a run which was killed goes on where it stopped.
+These folders name people, so they are gone once the replay has been told.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from features.asof import AsOf
+from features.engine import Engine
+from features.errors import DataRefused
+from features.history import History
+from features.outcomes import outcomes
+from features.snapshots import drawn
+from features.table import each_part
+from flows import inputs
+from flows.console import step
+from flows.effects import believe
+from flows.lists import write_parquet
+from flows.night import appraise, guesses, predict_parts, rules_of, write_part
+from flows.recipe import assumed_response
+from flows.settings import Settings
+from flows.survey import known_history
+from flows.train import taught
+from flows.workspace import publish_folder
+from models.afterwards import TRIAL, calibration, organic, policy, randomised, worth
+from models.assignment import list_id
+from models.backtest import agreement, people
+from models.bundle import load_bundle
+from models.decision import Decision, Night, decide
+from models.eligibility import ENROLMENTS, Reason
+
+PEOPLE, TRIAL_FILE, FIGURES = "people.parquet", "trial.parquet", "figures.json"
+_ENROLLED, _MAKING = "enrolled.parquet", "making"
+# People on whom a night is judged; of a larger shop a sample, which is as good.
+_JUDGED = 200_000
+# Takes the place of the lake's version in the names of replayed lists: with that, rows that came later would
+# draw other controls.
+_REPLAYED = "replayed"
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Nights to make again.
+
+    Attributes:
+        settings: the config, with a horizon.
+        folder: where nights that are done lie.
+        nights: which nights, oldest first.
+        every: days from one night to the next.
+        retrain: least days between two trainings.
+        until: the last day that is known today: what followed is looked up till then.
+    """
+
+    settings: Settings
+    folder: Path
+    nights: tuple[AsOf, ...]
+    every: int
+    retrain: int
+    until: AsOf
+
+    def place(self, day: date) -> Path:
+        """Folder of a night."""
+        return self.folder / f"as_of={day}"
+
+    def trained_on(self, night: AsOf) -> AsOf:
+        """The night whose model scores: the first, then each first night so many days after the last one."""
+        last = self.nights[0]
+        for one in self.nights:
+            if one.day > night.day:
+                break
+            if (one.day - last.day).days >= self.retrain:
+                last = one
+        return last
+
+
+def replayed(replay: Replay, number: int, engine: Engine) -> dict[str, Any]:
+    """The figures of a night (`models.backtest.NIGHTS`); it is made unless it is there already.
+
+    Raises:
+        DataRefused: when there was not enough to learn from.
+    """
+    night = replay.nights[number]
+    folder = replay.place(night.day)
+    if not (folder / FIGURES).is_file():
+        bundle = _model(replay, replay.trained_on(night), engine)
+        with (
+            step(f"Night {number + 1} of {len(replay.nights)}: {night.day}"),
+            publish_folder(folder) as aside,
+        ):
+            _make(replay, night, bundle, aside, engine)
+    return dict(json.loads((folder / FIGURES).read_text(encoding="utf-8")))
+
+
+def _model(replay: Replay, day: AsOf, engine: Engine) -> Path:
+    """The model of a day, trained on what was known by then; it takes over without a comparison."""
+    folder = replay.folder / f"model={day.day}"
+    if not folder.exists():
+        settings = replay.settings
+        try:
+            known = known_history(settings, day)
+            journal = replay.folder / f"search-{day.day}.journal"
+            trained, _ = taught(settings, day, known, engine, journal=journal)
+        except DataRefused as error:
+            raise DataRefused(f"The night of {day.day} cannot be replayed. {error}") from None
+        with publish_folder(folder) as aside:
+            trained.bundle.save(aside)
+    return folder
+
+
+def _make(replay: Replay, night: AsOf, bundle: Path, aside: Path, engine: Engine) -> None:
+    settings, making = replay.settings, aside / _MAKING
+    version = load_bundle(bundle).digest
+    features = _features(settings, night, making / "features", engine)
+    believed = believe.fn(settings, night, features, replay.folder / "effects")
+    rules, guess = rules_of(settings, believed), partial(guesses, settings, features, bundle)
+    predict_parts(settings, making / "predictions", features, bundle)
+    everyone = appraise(settings, making / "appraised", features, making / "predictions", rules, version)
+    rested, others = _enrolled_before(replay, night), inputs.campaigns(settings, night)
+    known = replace(inputs.known_people(settings, night), answers=inputs.said(settings, night))
+    made_of = settings.digest(), version, _REPLAYED, believed.digest
+    name = Night(night.day, list_id(night.day, *made_of), version)
+
+    def decided(*enrolments: pl.DataFrame) -> Decision:
+        who = replace(known, enrolments=pl.concat(enrolments))
+        return decide(everyone, who, rules, name, guess=guess)
+
+    decision = decided(rested, others)
+    said = people(pl.read_parquet(making / "appraised/scores"), decision, decided(others))
+    shutil.rmtree(making)
+    write_parquet(said, aside / PEOPLE)
+    write_parquet(_enrolled(decision, night), aside / _ENROLLED)
+    trial = _trial(replay, night, said, engine)
+    write_parquet(trial, aside / TRIAL_FILE)
+    figures = {
+        "as_of": night.day.isoformat(),
+        "trained_as_of": replay.trained_on(night).day.isoformat(),
+        "model_version": version,
+        **{name: decision.counts[name] for name in ("scored", "eligible", "listed", "held_out")},
+        "still_enrolled": decision.counts["excluded_by_reason"][Reason.STILL_ENROLLED],
+        **decision.totals,
+        **_judged(replay, night, said, engine),
+        **_moved(replay, night, said),
+        **policy(trial, assumed_response(settings).contact_cost, settings.currency),
+        "notes": list(decision.notes),
+    }
+    content = json.dumps(figures, indent=1, sort_keys=True, allow_nan=False)
+    (aside / FIGURES).write_text(f"{content}\n", encoding="utf-8")
+
+
+def _features(settings: Settings, night: AsOf, folder: Path, engine: Engine) -> Path:
+    folder.mkdir(parents=True)
+    write = partial(write_part, folder)
+    each_part(inputs.history(settings, night), night, settings.stages, engine, write)
+    return folder
+
+
+def _enrolled(decision: Decision, night: AsOf) -> pl.DataFrame:
+    """Everybody whom a list enrols (`ENROLMENTS`), as if it were delivered on the day after."""
+    delivered = night.day + timedelta(days=1)
+    names = ["enrolment_id", "list_id", "as_of", "customer_id", "arm", "assignment_probability"]
+    both = pl.concat(frame.select(names) for frame in (decision.winback, decision.holdout))
+    rest = timedelta(days=night.gap_days + night.horizon_days)
+    return both.with_columns(
+        acknowledged_on=pl.lit(delivered, pl.Date), open_until=pl.lit(delivered + rest, pl.Date)
+    ).select(ENROLMENTS.names())
+
+
+def _enrolled_before(replay: Replay, night: AsOf) -> pl.DataFrame:
+    """Everybody whom replayed nights before this one have enrolled."""
+    earlier = [one.day for one in replay.nights if one.day < night.day]
+    lists = [pl.read_parquet(replay.place(day) / _ENROLLED) for day in earlier]
+    return pl.concat([pl.DataFrame(schema=ENROLMENTS), *lists])
+
+
+def _judged(replay: Replay, night: AsOf, said: pl.DataFrame, engine: Engine) -> dict[str, Any]:
+    """What came of a night, when its outcome window is over."""
+    settings, complete = replay.settings, night.is_complete(replay.until.day)
+    if not complete:
+        return {"window_complete": False}
+    history = inputs.history(settings, replay.until)
+    share = _JUDGED / max(said.height, _JUDGED)
+    months = range(1, settings.value.horizon_months + 1)
+    sample = outcomes(history, {night: share}, replay.until, engine, months)[night]
+    listed = sample if share >= 1 else _of_some(replay, night, said.filter("listed")["customer_id"], engine)
+    judged = said if share >= 1 else said.filter(drawn(share))
+    response, currency = assumed_response(settings), settings.currency
+    return {
+        "window_complete": True,
+        **calibration(judged, sample, response, currency, settings.seed),
+        **worth(judged, sample, settings.value, currency),
+        **organic(said, listed, sample, currency),
+    }
+
+
+def _of_some(replay: Replay, night: AsOf, ids: pl.Series, engine: Engine) -> pl.DataFrame:
+    some = inputs.history(replay.settings, replay.until).only(ids)
+    return outcomes(some, {night: 1.0}, replay.until, engine)[night]
+
+
+def _moved(replay: Replay, night: AsOf, said: pl.DataFrame) -> dict[str, Any]:
+    """How far the night agrees with the one before."""
+    earlier = [one.day for one in replay.nights if one.day < night.day]
+    return agreement(pl.read_parquet(replay.place(earlier[-1]) / PEOPLE), said) if earlier else {}
+
+
+def _trial(replay: Replay, night: AsOf, said: pl.DataFrame, engine: Engine) -> pl.DataFrame:
+    """Randomised contacts between this night and the next, with what followed each (`TRIAL`)."""
+    history = inputs.history(replay.settings, replay.until)
+    people = randomised(_contacts(history, night, replay.every))
+    windows = [night.at(day) for day in people["contacted_on"].unique().sort()]
+    over = [window for window in windows if window.is_complete(replay.until.day)]
+    if not over:
+        return pl.DataFrame(schema=TRIAL)
+    some = history.only(people["customer_id"].unique().sort())
+    happened = outcomes(some, dict.fromkeys(over, 1.0), replay.until, engine)
+    earned = pl.concat(
+        frame.select("customer_id", contacted_on="as_of", margin=pl.col("window_margin").cast(pl.Float64))
+        for frame in happened.values()
+    )
+    return (
+        people.join(earned, on=["customer_id", "contacted_on"])
+        .join(said.select("customer_id", picked="chosen"), on="customer_id")
+        .select(TRIAL.names())
+        .sort("customer_id", "contacted_on", "treated", "propensity")
+    )
+
+
+def _contacts(history: History, night: AsOf, every: int) -> pl.DataFrame:
+    """Contacts of the days after a night, up to the next one."""
+    names, on = ["customer_id", "contacted_on", "arm", "assignment_probability"], pl.col("contacted_on")
+    after = night.at(night.day + timedelta(days=every)).last_days(on, every)
+    parts: Sequence[pl.LazyFrame] = [part.contacts for part in history.parts if part.contacts is not None]
+    empty = pl.DataFrame(schema=dict(zip(names, (pl.String, pl.Date, pl.String, pl.Float64), strict=True)))
+    return pl.concat([empty, *(part.select(names).filter(after).collect() for part in parts)])

@@ -1,0 +1,191 @@
+"""What followed a replayed night: did p0, V1 and V0 say what happened, and what would the list have earned?
+
+A replayed night contacted nobody. What its listed people did afterwards is *organic*: it says whether the
+predictions held, never what the list would have earned. That can be read only off people whom another
+campaign contacted or held out at random.
+"""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from features.labels import CONTACTED_ARMS, margin_month
+from features.money import units
+from models.backtest import LEVELS
+from models.evaluate import Response
+from models.lesson import learnable
+from models.matured import MATURED, judged, matured
+from models.metrics import Array
+from models.observed import COMPARED
+from models.options import ValueOptions
+from models.uplift.curves import Judged
+from models.uplift.policy import policy_value
+from models.value import discounts
+
+# People of a campaign that contacted some and held out others at random, after a replayed night.
+TRIAL = pl.Schema(
+    {
+        "customer_id": pl.String(),
+        "contacted_on": pl.Date(),
+        "treated": pl.Boolean(),
+        "propensity": pl.Float64(),
+        "margin": pl.Float64(),
+        "picked": pl.Boolean(),
+    }
+)
+# A difference of means needs two people of either kind.
+_LEAST = 2
+
+
+def calibration(
+    said: pl.DataFrame, outcome: pl.DataFrame, response: Response, currency: str, seed: int
+) -> dict[str, Any]:
+    """Does p0 say what happens? On people whom nobody contacted, as nights are judged (`models.matured`).
+
+    Args:
+        said: `PEOPLE` of the night.
+        outcome: see `features.outcomes`; its window is complete.
+        response: assumed response, which the figures told here do not hang on.
+        currency: reporting currency.
+        seed: of the redraws.
+    """
+    rows = judged(said, outcome, None, currency)
+    if rows.is_empty():
+        return {"judged": 0}
+    found = matured(rows, response, seed)
+    return {"judged": rows.height, **{name: found.get(f"{MATURED}.{name}") for name in LEVELS}}
+
+
+def worth(said: pl.DataFrame, outcome: pl.DataFrame, value: ValueOptions, currency: str) -> dict[str, Any]:
+    """Are V1 and V0 what followed? Each on people of whom it speaks: those who came back, and the others.
+
+    S of one person is never seen, since nobody does both; so S is compared as the difference between the two
+    groups, in what was predicted and in what followed alike.
+
+    Args:
+        said: `PEOPLE` of the night.
+        outcome: see `features.outcomes`, with the margin of the months after the night.
+        value: months and discount.
+        currency: reporting currency.
+    """
+    rows = _with_outcome(said, outcome)
+    months = _months_seen(rows, value.horizon_months)
+    found: dict[str, Any] = {"followup_months": months, "value_months": value.horizon_months}
+    if not months:
+        return found
+    seen = np.column_stack([_numbers(rows[margin_month(k)]) for k in range(1, months + 1)])
+    followed = (seen * discounts(value, months)).sum(axis=1) / units(currency)
+    s, left = _numbers(rows["value_if_returned"]), _numbers(rows["value_if_not_returned"])
+    weight, back = _numbers(rows["weight"]), rows["returned"].to_numpy()
+    found["mean_s"] = _mean(s, weight)
+    for name, who, predicted in (("v1", back, s + left), ("v0", ~back, left)):
+        found[f"{name}_predicted"] = _mean(predicted[who], weight[who])
+        found[f"{name}_observed"] = _mean(followed[who], weight[who])
+    for kind in ("predicted", "observed"):
+        found[f"s_{kind}"] = _less(found[f"v1_{kind}"], found[f"v0_{kind}"])
+    return found
+
+
+def organic(
+    said: pl.DataFrame, of_listed: pl.DataFrame, of_all: pl.DataFrame, currency: str
+) -> dict[str, Any]:
+    """What listed people did of their own accord in the outcome window, beside everybody.
+
+    Who was contacted by somebody else, or bought before the window, is left out.
+
+    Args:
+        said: `PEOPLE` of the night.
+        of_listed: what became of the listed, see `features.outcomes`.
+        of_all: what became of everybody, or of a sample.
+        currency: reporting currency.
+    """
+    listed, everybody = (_with_outcome(said, some) for some in (of_listed, of_all))
+    listed = listed.filter("listed")
+    (rate, margin), (rate_of_all, margin_of_all) = (_brought(some, currency) for some in (listed, everybody))
+    return {
+        "organic_people": listed.height,
+        "organic_predicted": _mean(1 - _numbers(listed["churn_probability"]), _numbers(listed["weight"])),
+        "organic_return_rate": rate,
+        "organic_margin": margin,
+        "organic_return_rate_of_all": rate_of_all,
+        "organic_margin_of_all": margin_of_all,
+    }
+
+
+def randomised(contacts: pl.DataFrame) -> pl.DataFrame:
+    """Those contacts that a draw decided: `customer_id`, `contacted_on`, `treated`, `propensity`; sorted.
+
+    Args:
+        contacts: `customer_id`, `contacted_on`, `arm`, `assignment_probability` (of the own arm).
+    """
+    chance, treated = pl.col("assignment_probability"), pl.col("arm").is_in(CONTACTED_ARMS)
+    drawn = contacts.filter(pl.col("arm").is_in([str(arm) for arm in COMPARED]), chance > 0, chance < 1)
+    return (
+        drawn.select(
+            "customer_id",
+            "contacted_on",
+            treated=treated,
+            propensity=pl.when(treated).then(chance).otherwise(1 - chance),
+        )
+        .unique()
+        .sort("customer_id", "contacted_on", "treated", "propensity")
+    )
+
+
+def policy(trial: pl.DataFrame, contact_cost: float, currency: str) -> dict[str, Any]:
+    """What contacting the people whom a night picked would have earned, against contacting nobody.
+
+    Args:
+        trial: rows of `TRIAL`, margin in minor units.
+        contact_cost: of one contact, minor units.
+        currency: reporting currency.
+
+    Returns:
+        `policy_people`, `policy_picked`; `policy_value` per person of the trial with its 90 % interval, None
+        where too few of the picked are in one of the arms.
+    """
+    rows = trial.sort("customer_id", "contacted_on", "treated", "propensity")
+    picked, treated = rows["picked"].to_numpy(), rows["treated"].to_numpy()
+    counts = {"policy_people": rows.height, "policy_picked": int(picked.sum())}
+    nothing = dict.fromkeys(("policy_value", "policy_low", "policy_high"))
+    if min(int((picked & treated).sum()), int((picked & ~treated).sum())) < _LEAST:
+        return {**counts, **nothing}
+    drawn = Judged(_numbers(rows["margin"]), treated, _numbers(rows["propensity"]), np.ones(rows.height))
+    found, unit = policy_value(drawn, picked, contact_cost), units(currency)
+    bounds = (found.value, found.low, found.high)
+    return {**counts, **{name: one / unit for name, one in zip(nothing, bounds, strict=True)}}
+
+
+def _with_outcome(said: pl.DataFrame, outcome: pl.DataFrame) -> pl.DataFrame:
+    """People whom nobody contacted, with what they did."""
+    return learnable(outcome).join(said, on="customer_id", how="inner").sort("customer_id")
+
+
+def _months_seen(rows: pl.DataFrame, most: int) -> int:
+    """Whole months after the night that everybody's margin is known of."""
+    names = [margin_month(k) for k in range(1, most + 1)]
+    known = [name in rows.columns and rows[name].null_count() == 0 for name in names]
+    return (known.index(False) if False in known else most) if rows.height else 0
+
+
+def _brought(rows: pl.DataFrame, currency: str) -> tuple[float | None, float | None]:
+    """Return rate and margin per person in the outcome window."""
+    weight = _numbers(rows["weight"])
+    return (
+        _mean(_numbers(rows["returned"]), weight),
+        _mean(_numbers(rows["window_margin"]) / units(currency), weight),
+    )
+
+
+def _numbers(column: pl.Series) -> Array:
+    return column.cast(pl.Float64).to_numpy()
+
+
+def _mean(values: Array, weight: Array) -> float | None:
+    total = float(weight.sum())
+    return float((values * weight).sum() / total) if total > 0 else None
+
+
+def _less(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other

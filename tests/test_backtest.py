@@ -1,0 +1,491 @@
+"""Past nights made again: nothing of the future in them, the same after a kill, and what is told of them."""
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from decision_world import DAY, appraised, copies, decided, rules
+from workspace_world import deliver, order, shop
+
+from features.errors import ConfigError, DataRefused
+from features.labels import margin_month
+from flows import backtest as flow
+from flows import replay
+from flows.backtest import backtest
+from flows.cli import main
+from flows.settings import Settings
+from flows.told_of_replays import rows, sentences
+from models.afterwards import TRIAL, organic, policy, randomised, worth
+from models.backtest import NIGHTS, PEOPLE, agreement, overall, people, table
+from models.eligibility import ENROLMENTS, Known
+from models.options import ValueOptions
+from models.outputs import scores
+
+FAST = (
+    "churn.horizon_days=30",
+    "train.snapshots=2",
+    "train.folds=2",
+    "train.tests=1",
+    "train.min_positives=10",
+    "train.even_if_unfit=true",
+    "xgb.rounds=3",
+    "xgb.threads=1",
+    "value.horizon_months=2",
+    "list.capacity=15",
+    "list.control_share=0.2",
+)
+START, END = date(2023, 1, 1), date(2023, 12, 31)
+ASKED = ("2023-09-01", "2023-10-15", 20, 40)
+NIGHT_DAYS = ("2023-09-01", "2023-09-21", "2023-10-11")
+
+
+def history(until: date, people: int = 120) -> list[dict[str, Any]]:
+    """Orders of people who each come at their own pace; some stop. Later days change no earlier one."""
+    found = []
+    for number in range(people):
+        draw = np.random.default_rng([7, number])
+        gap, day = draw.uniform(8, 60), draw.uniform(0, 60)
+        last = draw.choice([500, 500, 500, 200])
+        while day < last:
+            on = START + timedelta(days=int(day))
+            if on <= until:
+                found.append(
+                    order(f"c{number:03d}", on, int(draw.integers(500, 9000)), f"o{number}-{day:.4f}")
+                )
+            day += draw.exponential(gap) + 1
+    return found
+
+
+def campaign(on: date, people: int = 120) -> list[dict[str, Any]]:
+    """A campaign that contacts every second person by lot, as its own tool writes it."""
+    draw = np.random.default_rng(on.toordinal())
+    arms = {True: "treatment", False: "control"}
+    return [
+        {
+            "customer_id": f"c{number:03d}",
+            "contacted_at": datetime(on.year, on.month, on.day, 9, tzinfo=UTC),
+            "arm": arms[bool(draw.integers(2))],
+            "assignment_probability": 0.5,
+        }
+        for number in range(people)
+    ]
+
+
+def voices(on: date, people: int, reason: str) -> list[dict[str, Any]]:
+    """Answers of some people on why they left."""
+    at = datetime(on.year, on.month, on.day, 9, tzinfo=UTC)
+    return [
+        {"customer_id": f"c{number:03d}", "occurred_at": at, "kind": "exit_interview", "reason": reason}
+        for number in range(people)
+    ]
+
+
+def made(folder: Path, until: date = END) -> Settings:
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = shop(folder, *FAST)
+    deliver(settings, "transactions", history(until))
+    deliver(settings, "contacts", campaign(date(2023, 10, 12)), "contacts.csv")
+    deliver(settings, "feedback", voices(date(2023, 6, 1), 9, "too expensive"), "voices.csv")
+    return settings
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def files(settings: Settings) -> dict[str, bytes]:
+    """What lies in a workspace beside the replay's own."""
+    own = ("backtests", ".runs", ".lock")
+    return {name: data for name, data in content(settings.root).items() if not name.startswith(own)}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, dict[str, Any], Path]:
+    """A whole replay, and a copy of what it had kept of each night."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    settings, kept = made(folder), folder / "kept"
+    before = files(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow, "_clear", lambda scratch: shutil.move(scratch, kept))
+        told = backtest(settings, *ASKED)
+    assert files(settings) == before
+    return settings, told, kept
+
+
+def test_each_night_is_told_by_a_model_of_its_time(undisturbed) -> None:
+    settings, told, _ = undisturbed
+    found = pl.read_parquet(settings.root / f"backtests/{told['backtest_id']}/backtest.parquet")
+    assert found.schema == NIGHTS
+    assert [str(day) for day in found["as_of"]] == list(NIGHT_DAYS)
+    assert [str(day) for day in found["trained_as_of"]] == [NIGHT_DAYS[0]] * 2 + [NIGHT_DAYS[2]]
+    assert found["model_version"].n_unique() == 2
+    assert found["window_complete"].all()
+    assert found["judged"].min() > 30
+    assert found["auroc"].min() > 0.6
+    assert found["organic_people"][0] == found["listed"][0] > 0
+    assert found["common_people"][1] > 50
+
+
+def test_whoever_a_replayed_list_enrols_rests(undisturbed) -> None:
+    _, told, kept = undisturbed
+    lists = [pl.read_parquet(kept / f"as_of={day}/enrolled.parquet") for day in NIGHT_DAYS]
+    first, second, third = (set(one["customer_id"]) for one in lists)
+    assert min(len(first), len(second), len(third)) > 0
+    assert not first & second
+    assert told["nights"][1]["still_enrolled"] == len(first)
+    assert first & third, "after 31 days a person may be enrolled again"
+
+
+def test_the_campaign_after_a_night_says_what_its_choice_would_have_earned(undisturbed) -> None:
+    _, told, _ = undisturbed
+    values = [night["policy_value"] for night in told["nights"]]
+    assert [value is None for value in values] == [True, True, False]
+    night = told["nights"][2]
+    assert night["policy_low"] < night["policy_value"] < night["policy_high"]
+    assert told["overall"]["policy_people"] == night["policy_people"] > 50
+
+
+def test_the_result_names_nobody(undisturbed) -> None:
+    settings, told, _ = undisturbed
+    assert list((settings.root / ".runs/backtests").glob("*")) == []
+    for name, data in content(settings.root / "backtests").items():
+        assert b"c00" not in data or name.endswith(".png"), name
+    assert sorted(content(settings.root / f"backtests/{told['backtest_id']}")) == [
+        "backtest.csv",
+        "backtest.json",
+        "backtest.parquet",
+        "backtest.png",
+    ]
+
+
+def test_the_same_again_is_read_and_not_made(undisturbed, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, told, _ = undisturbed
+    monkeypatch.setattr(replay, "taught", _never)
+    assert backtest(settings, *ASKED) == told
+
+
+def _never(*_: object, **__: object) -> None:
+    raise AssertionError("this was done already")
+
+
+def test_a_replay_that_was_killed_goes_on_and_ends_the_same(
+    undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, told, _ = undisturbed
+    killed = made(tmp_path)
+    make, done = replay._make, []
+
+    def until_the_third(*given: Any) -> None:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(given[1].day)
+        make(*given)
+
+    monkeypatch.setattr(replay, "_make", until_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        backtest(killed, *ASKED)
+    assert not (killed.root / "backtests").exists()
+    again: list[date] = []
+    monkeypatch.setattr(replay, "_make", lambda *given: (again.append(given[1].day), make(*given)))
+    found = backtest(killed, *ASKED)
+    assert [str(day) for day in (*done, *again)] == list(NIGHT_DAYS)
+    assert found["backtest_id"] == told["backtest_id"]
+    assert content(killed.root / "backtests") == content(settings.root / "backtests")
+
+
+def test_rows_that_came_later_change_no_replayed_night(undisturbed, tmp_path: Path) -> None:
+    """The law of no future: orders, contacts and answers after a night leave its list as it was."""
+    from features.engine import Threads
+
+    _, _, kept = undisturbed
+    later = made(tmp_path / "later", until=date(2024, 3, 31))
+    deliver(later, "contacts", campaign(date(2023, 11, 20)), "more.csv")
+    deliver(later, "feedback", voices(date(2023, 11, 20), 120, "moved away"), "later.csv")
+    nights = tuple(later.as_of(day) for day in NIGHT_DAYS[:2])
+    again = replay.Replay(later, tmp_path / "again", nights, 20, 40, later.as_of("2024-03-31"))
+    with Threads() as engine:
+        for number in range(2):
+            replay.replayed(again, number, engine)
+    for day in NIGHT_DAYS[:2]:
+        for name in ("people.parquet", "enrolled.parquet"):
+            assert (again.folder / f"as_of={day}" / name).read_bytes() == (
+                kept / f"as_of={day}" / name
+            ).read_bytes()
+
+
+def test_what_can_never_be_replayed_is_refused_with_what_to_do(undisturbed) -> None:
+    settings, _, _ = undisturbed
+    refusals: list[tuple[type[Exception], str, Callable[[], object]]] = [
+        (ConfigError, "lies after --to", lambda: backtest(settings, "2023-10-31", "2023-09-01", 7, 28)),
+        (ConfigError, "--every should be 1 day", lambda: backtest(settings, *ASKED[:2], 0, 28)),
+        (ConfigError, "--from is 'now'", lambda: backtest(settings, "now", ASKED[1], 7, 28)),
+        (
+            DataRefused,
+            r"--to 2023-12-3\d or earlier",
+            lambda: backtest(settings, ASKED[0], "2024-06-30", 7, 28),
+        ),
+        (
+            DataRefused,
+            r"first night that can be replayed is 2023-03-0\d",
+            lambda: backtest(settings, "2023-02-01", ASKED[1], 7, 28),
+        ),
+    ]
+    for kind, words, call in refusals:
+        with pytest.raises(kind, match=words):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "code"), [("2023-10-31", "2023-09-01", 2), ("2023-01-20", "2023-09-01", 3)]
+)
+def test_on_the_command_line_faults_are_one_message_and_a_code(
+    undisturbed, capsys: pytest.CaptureFixture[str], first: str, last: str, code: int
+) -> None:
+    config = undisturbed[0].root.parent / "winback.yaml"
+    sets = [word for one in FAST for word in ("--set", one)]
+    asked = ["backtest", "--from", first, "--to", last, "-c", str(config), *sets, "--json"]
+    assert main(asked) == code
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err
+    assert json.loads(shown.out.splitlines()[-1])["exit_code"] == code
+
+
+def test_on_the_command_line_every_night_is_shown(undisturbed, capsys: pytest.CaptureFixture[str]) -> None:
+    config = undisturbed[0].root.parent / "winback.yaml"
+    sets = [word for one in FAST for word in ("--set", one)]
+    first, last, every, retrain = (str(one) for one in ASKED)
+    days = ["--from", first, "--to", last, "--every", every, "--retrain", retrain]
+    assert main(["backtest", *days, "-c", str(config), *sets]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "3 nights replayed" in shown
+    assert "organic, not profit" in shown
+    assert all(day in shown for day in NIGHT_DAYS)
+
+
+def test_an_empty_lake_has_nothing_to_replay(tmp_path: Path) -> None:
+    with pytest.raises(DataRefused, match="no transactions"):
+        backtest(shop(tmp_path, *FAST), *ASKED)
+
+
+def said(**columns: list[Any]) -> pl.DataFrame:
+    count = len(columns["customer_id"])
+    base: dict[str, list[Any]] = {
+        "stage": ["lapsed"] * count,
+        "days_since_last_purchase": [50] * count,
+        "churn_probability": [0.8] * count,
+        "expected_margin": [5.0] * count,
+        "value_if_returned": [30.0] * count,
+        "value_if_not_returned": [10.0] * count,
+        "expected_incremental_profit": [1.0] * count,
+        "eligible": [True] * count,
+        "chosen": [True] * count,
+        "listed": [True] * count,
+    }
+    whole = base | columns
+    return pl.DataFrame({name: whole[name] for name in PEOPLE}, schema=PEOPLE)
+
+
+def outcome(**columns: list[Any]) -> pl.DataFrame:
+    count = len(columns["customer_id"])
+    base = {
+        "as_of": [date(2024, 5, 31)] * count,
+        "returned": [False] * count,
+        "in_gap": [False] * count,
+        "contacted": [False] * count,
+        "weight": [1.0] * count,
+        "window_margin": [0] * count,
+    }
+    return pl.DataFrame(base | columns)
+
+
+def test_who_rests_from_a_replayed_list_is_still_compared_with_the_night_before() -> None:
+    everyone = copies(3)
+    resting = pl.DataFrame(
+        [{"customer_id": "c0000", "as_of": DAY - timedelta(days=1), "open_until": DAY + timedelta(days=29)}],
+        schema_overrides=ENROLMENTS,
+    )
+    decision = decided(everyone, rules(), Known(enrolments=resting))
+    scored = scores(appraised(everyone, rules()).people, "EUR", "7")
+    found = people(scored, decision, decided(everyone, rules()))
+    assert found["listed"].to_list() == [False, True, True]
+    assert found.select(pl.col("eligible", "chosen").all()).row(0) == (True, True)
+
+
+def test_two_nights_agree_as_far_as_both_could_choose() -> None:
+    ids, eip = list("abcdef"), [6.0, 5.0, 4.0, 3.0, 2.0, 1.0]
+    before = said(customer_id=ids, chosen=[True] * 3 + [False] * 3, expected_incremental_profit=eip)
+    now = said(
+        customer_id=ids,
+        chosen=[True, False, True, True, False, False],
+        eligible=[True, True, False, True, True, True],
+        expected_incremental_profit=eip[::-1],
+    )
+    found = agreement(before, now)
+    assert found == {
+        "kept_share": 1 / 2,
+        "overlap": 1 / 3,
+        "eip_rank_correlation": pytest.approx(-1),
+        "common_people": 5,
+    }
+
+
+def test_without_anybody_chosen_there_is_nothing_to_agree_on() -> None:
+    nobody = said(customer_id=["a", "b"], chosen=[False, False])
+    assert agreement(nobody, nobody) == {
+        "kept_share": None,
+        "overlap": None,
+        "eip_rank_correlation": None,
+        "common_people": 2,
+    }
+
+
+def test_value_is_compared_with_what_followed_as_far_as_it_is_known() -> None:
+    night = said(
+        customer_id=["a", "b", "c", "d"],
+        value_if_returned=[30.0, 50.0, 30.0, 30.0],
+        value_if_not_returned=[10.0, 10.0, 10.0, 2.0],
+    )
+    after = outcome(
+        customer_id=["a", "b", "c", "d"],
+        returned=[True, True, False, False],
+        contacted=[False, False, False, True],
+        **{margin_month(1): [2000, 4000, 500, 0], margin_month(2): [100, 100, 100, 0]},
+        **{margin_month(3): [None] * 4},
+    ).cast({margin_month(3): pl.Int64})
+    found = worth(night, after, ValueOptions(horizon_months=12, discount_rate=0.0), "EUR")
+    assert (found["followup_months"], found["value_months"]) == (2, 12)
+    assert (found["v1_predicted"], found["v1_observed"]) == pytest.approx((50.0, 31.0))
+    assert (found["v0_predicted"], found["v0_observed"]) == pytest.approx((10.0, 6.0))
+    assert (found["s_predicted"], found["s_observed"]) == pytest.approx((40.0, 25.0))
+    assert found["mean_s"] == pytest.approx(110 / 3)
+
+
+def test_before_a_month_is_over_nothing_is_said_of_value() -> None:
+    after = outcome(customer_id=["a"], **{margin_month(1): [None]}).cast({margin_month(1): pl.Int64})
+    found = worth(said(customer_id=["a"]), after, ValueOptions(), "EUR")
+    assert found == {"followup_months": 0, "value_months": 12}
+
+
+def test_organic_returns_are_those_of_listed_people_whom_nobody_contacted() -> None:
+    night = said(customer_id=["a", "b", "c", "d"], listed=[True, True, True, False])
+    after = outcome(
+        customer_id=["a", "b", "c", "d"],
+        returned=[True, False, True, True],
+        contacted=[False, False, True, False],
+        window_margin=[1000, 0, 9000, 500],
+    )
+    assert organic(night, after, after, "EUR") == {
+        "organic_people": 2,
+        "organic_predicted": pytest.approx(0.2),
+        "organic_return_rate": pytest.approx(1 / 2),
+        "organic_margin": pytest.approx(5.0),
+        "organic_return_rate_of_all": pytest.approx(2 / 3),
+        "organic_margin_of_all": pytest.approx(5.0),
+    }
+
+
+def test_only_contacts_that_a_draw_decided_are_a_trial() -> None:
+    rows = [
+        ("a", "treatment", 0.8),
+        ("b", "control", 0.2),
+        ("c", "treatment", 1.0),
+        ("d", "treatment", None),
+        ("e", "universal", 0.02),
+        ("f", "explore", 0.1),
+    ]
+    names = ["customer_id", "arm", "assignment_probability"]
+    contacts = pl.DataFrame(rows, schema=names, orient="row").with_columns(contacted_on=date(2024, 6, 1))
+    found = randomised(contacts).select("customer_id", "treated", "propensity")
+    assert found.rows() == [("a", True, 0.8), ("b", False, pytest.approx(0.8))]
+
+
+def trial(margins: dict[tuple[bool, bool], list[float]]) -> pl.DataFrame:
+    """By (picked, treated): what each brought, minor units."""
+    listed = [(picked, treated, margin) for (picked, treated), some in margins.items() for margin in some]
+    return pl.DataFrame(
+        {
+            "customer_id": [f"c{number}" for number in range(len(listed))],
+            "contacted_on": [date(2024, 6, 1)] * len(listed),
+            "treated": [treated for _, treated, _ in listed],
+            "propensity": [0.5] * len(listed),
+            "margin": [margin for _, _, margin in listed],
+            "picked": [picked for picked, _, _ in listed],
+        }
+    )
+
+
+def test_a_choice_is_worth_what_contacting_the_picked_adds_less_what_it_costs() -> None:
+    drawn = trial(
+        {
+            (True, True): [900.0, 1100.0],
+            (True, False): [400.0, 600.0],
+            (False, True): [0.0, 0.0],
+            (False, False): [5000.0, 5000.0],
+        }
+    )
+    found = policy(drawn, 100.0, "EUR")
+    assert (found["policy_people"], found["policy_picked"]) == (8, 4)
+    assert found["policy_value"] == pytest.approx(0.5 * (1000 - 500 - 100) / 100)
+    assert found["policy_low"] < found["policy_value"] < found["policy_high"]
+
+
+def test_without_enough_people_of_both_kinds_a_choice_cannot_be_measured() -> None:
+    nobody, lonely = TRIAL.to_frame(), trial({(True, True): [1.0] * 9, (True, False): [1.0]})
+    for drawn, count in ((nobody, 0), (lonely, 10)):
+        found = policy(drawn, 0.0, "EUR")
+        assert (found["policy_people"], found["policy_value"]) == (count, None)
+
+
+def night(day: str, **figures: Any) -> dict[str, Any]:
+    base = {"scored": 10, "eligible": 9, "listed": 3, "held_out": 1, "window_complete": False}
+    return {"as_of": day, "trained_as_of": "2024-01-31", "model_version": "m", **base, **figures}
+
+
+def told_of(*nights: dict[str, Any], **more: Any) -> list[str]:
+    found = {**overall(table(nights)), "policy_people": 0, "policy_picked": 0, "policy_value": None, **more}
+    head = {"from": nights[0]["as_of"], "to": nights[-1]["as_of"], "known_until": "2024-06-30"}
+    return list(sentences({**head, "horizon_days": 60, "currency": "EUR", "overall": found}))
+
+
+def test_what_cannot_be_said_yet_is_said_to_be_so() -> None:
+    words = told_of(night("2024-06-01"), night("2024-06-08"))
+    assert "Of 2 nights nothing can be said yet: the outcome window of 60 days is not over" in words[1]
+    assert "not measurable: no campaign of that time" in words[-1]
+    assert len(words) == 3
+
+
+def test_returns_of_listed_people_are_never_called_profit() -> None:
+    organic_ones = {
+        "window_complete": True,
+        "mean_predicted": 0.2,
+        "mean_observed": 0.25,
+        "ece_above_noise": 0.01,
+        "auroc": 0.8,
+        "organic_predicted": 0.3,
+        "organic_return_rate": 0.31,
+        "organic_margin": 12.0,
+        "organic_return_rate_of_all": 0.25,
+        "organic_margin_of_all": 8.0,
+    }
+    words = told_of(night("2024-03-01", **organic_ones))
+    said_of_lists = next(one for one in words if one.startswith("Listed people"))
+    assert "organic, not profit" in said_of_lists
+    shown = rows(table([night("2024-03-01", **organic_ones)]), "EUR")
+    [row] = next(iter(shown.values()))
+    assert row["policy value"] == "not measurable"
+    assert row["came back (organic)"] == "31.0%"
+
+
+def test_the_json_is_what_the_table_says(undisturbed) -> None:
+    settings, told, _ = undisturbed
+    folder = settings.root / f"backtests/{told['backtest_id']}"
+    kept = json.loads((folder / "backtest.json").read_text())
+    again = table(kept["nights"])
+    assert again.equals(pl.read_parquet(folder / "backtest.parquet"))
+    assert kept["overall"]["nights"] == len(NIGHT_DAYS)
