@@ -12,6 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
+from features import parts
+
 _NAME = "deliveries"
 
 
@@ -68,7 +70,8 @@ def receipts(lake: Path) -> pl.DataFrame:
     folder = lake / _NAME
     if not (folder / "_delta_log").is_dir():
         return pl.DataFrame(schema=_SCHEMA)
-    return pl.read_delta(str(folder)).select(_SCHEMA.names()).sort("seq")
+    held = pl.read_parquet(parts.files(folder), schema=_SCHEMA, missing_columns="insert", glob=False)
+    return held.sort("seq")
 
 
 def last_seq(lake: Path) -> int:

@@ -148,6 +148,18 @@ def held(table: Path) -> Held:
     return Held(files, rows)
 
 
+def files(table: Path) -> list[Path]:
+    """The files of the newest version of any Delta table, partitioned or not.
+
+    Polars' own reader of Delta tables looks for them under their quoted address, and finds none where a
+    folder's name has a space.
+    """
+    from deltalake import DeltaTable
+
+    added = pl.DataFrame(DeltaTable(table).get_add_actions(flatten=True))
+    return [table / path for path in added["path"].sort()]
+
+
 def vacuum(table: Path, *, at_once: bool = False) -> int:
     """Delete files that no version of the last week needs; returns how many.
 

@@ -50,6 +50,8 @@ CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 # Where things lie does not change what they say, nor does watching them (a model that was trained because of
 # it has a hash of its own): these keys stay out of the config hash.
 _PLACES = ("workspace", "mlflow", "engine", "dask", "watch")
+# What Polars and Delta read as more than a letter of a path.
+_PATTERN_SIGNS = frozenset("*?[]%")
 _ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -122,6 +124,17 @@ class Settings(Options):
     mlflow: MlflowOptions = Field(default_factory=MlflowOptions)
     dask: DaskOptions = Field(default_factory=DaskOptions)
 
+    @field_validator("workspace")
+    @classmethod
+    def _plain_path(cls, workspace: str) -> str:
+        found = sorted(_PATTERN_SIGNS & set(str(_absolute(workspace))))
+        if found:
+            raise ValueError(
+                f"the path {_absolute(workspace)} holds {' '.join(found)}, which file readers take for a "
+                "pattern or a code; choose a folder without * ? [ ] %"
+            )
+        return workspace
+
     @field_validator("country")
     @classmethod
     def _known_country(cls, country: str | None) -> str | None:
@@ -159,7 +172,7 @@ class Settings(Options):
     @property
     def root(self) -> Path:
         """The workspace folder."""
-        return Path(self.workspace).expanduser().absolute()
+        return _absolute(self.workspace)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -224,6 +237,10 @@ def secret(text: str) -> str:
         return os.environ[name]
 
     return _ENVIRONMENT.sub(value, text)
+
+
+def _absolute(folder: str) -> Path:
+    return Path(folder).expanduser().absolute()
 
 
 def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:

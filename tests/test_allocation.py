@@ -241,7 +241,6 @@ def test_where_there_is_no_place_at_all_nobody_is_chosen():
     assert (found.entry.tolist(), found.profit) == ([NONE], 0.0)
 
 
-
 def test_nobody_who_pays_gives_an_empty_choice():
     found = allocate(numbers(made([(0, "hello", 1.0, 1.0, True)]).clear()), [group("capacity", 3)], 10.0)
     assert (found.profit, found.bound, found.gap, len(found.entry)) == (0.0, 0.0, 0.0, 0)

@@ -56,7 +56,7 @@ def held(lake: Lake) -> list[tuple[str | None, int, str]]:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake(tmp_path / "lake", buckets=4)
+    return Lake(tmp_path / "a lake, größer", buckets=4)
 
 
 def test_rows_do_not_exist_before_the_ledger_says_so(lake: Lake) -> None:

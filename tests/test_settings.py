@@ -151,6 +151,8 @@ def test_a_folder_in_place_of_a_config_is_told(tmp_path: Path) -> None:
         "churn.horizon_days=99999999999",
         "contact.cost.email=-1",
         "workspace=''",
+        "workspace='shops [1]'",
+        "workspace=a%20b",
         "seed=99999999999999999999",
     ],
 )
