@@ -335,7 +335,7 @@ def test_a_night_reads_what_the_effects_read_and_keeps_no_more_of_it(tmp_path: P
     settings, rule = shop(tmp_path), rules(effects=ByTaste())
     day, model = settings.as_of(OVER.isoformat()), Model("m", "1", "run", tmp_path, DAY, {})
     made_of = tmp_path / "features", tmp_path / "predictions"
-    folder, _ = flows.night._appraise(settings, day, *made_of, rule, model)
+    folder, _ = flows.night.appraise(settings, day, *made_of, rule, model)
     made = pl.read_parquet(folder / "people").sort("customer_id")
     assert made["evidence"].to_list() == ["A", "A"]
     assert made["harmful"].to_list() == [False, True]
