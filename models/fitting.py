@@ -15,6 +15,7 @@ from models.options import SearchOptions, TrainOptions, ValueOptions, XgbOptions
 from models.timing import fit_timing
 from models.value import fit_worth
 from models.window import WindowMargin, fit_window
+from models.won import fit_won, won_notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,10 @@ def fit(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | None =
         rows, contract, as_of, window=window, xgb=recipe.xgb, value=recipe.value, seed=recipe.seed
     )
     timing = fit_timing(rows, contract, as_of, recipe.xgb, recipe.seed)
-    notes = (*window_notes, *worth_notes)
+    follows = fit_won(rows, as_of.horizon_days)
+    notes = (*window_notes, *worth_notes, *won_notes(follows, rows))
     about = _about(rows, as_of, recipe, notes)
-    bundle = Bundle(contract, churn.model, window, won, left, timing, about)
+    bundle = Bundle(contract, churn.model, window, won, left, follows, timing, about)
     return Fitted(bundle, churn, notes)
 
 

@@ -123,6 +123,7 @@ def test_scores_are_whole_rows_of_finite_numbers(trained: Trained):
         "value_if_returned",
         "value_if_not_returned",
         "value_se",
+        "expected_worth",
         "days_to_return",
     ]
     assert scored["customer_id"].equals(features["customer_id"])
