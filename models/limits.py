@@ -72,6 +72,21 @@ class Limits:
         )
         return rest, explore
 
+    def left(self, contacted: pl.DataFrame) -> "Limits":
+        """What some contacts leave, of no stock: what is scarce is not spent on learning.
+
+        Args:
+            contacted: `expected_cost` and `channel` of each.
+        """
+        spent, people = int(contacted.select(fine_cost().sum()).item()), contacted.height
+        by_channel = dict(contacted["channel"].value_counts().iter_rows())
+        return Limits(
+            None if self.budget is None else max(self.budget - spent, 0),
+            None if self.capacity is None else max(self.capacity - people, 0),
+            {name: max(limit - by_channel.get(name, 0), 0) for name, limit in self.channels.items()},
+            dict.fromkeys(self.stock, 0),
+        )
+
     def groups(self, offers: Sequence[OfferOptions]) -> list[Group]:
         """The limits on people, the narrow ones first."""
         found = [

@@ -175,6 +175,11 @@ class ListOptions(Options):
     min_value: float = Field(default=0, description="least value_if_returned, reporting currency")
     top_value_share: Share = Field(default=1, description="only this top share by value_if_returned")
     control_share: Share = Field(default=0.1, description="drawn inside the list and not contacted")
+    trial_control_share: Share | None = Field(
+        default=0.5,
+        description="what the budget or capacity has left goes to people whose expected profit is above 0 but "
+        "not surely so, this share of them held out: they teach the effect; null leaves it unspent",
+    )
     universal_share: Share = Field(default=0.02, description="stable holdout of everyone, per period")
     universal_period: Literal["year", "quarter"] = Field(default="year")
     explore_share: float = Field(
