@@ -177,8 +177,8 @@ class ListOptions(Options):
     control_share: Share = Field(default=0.1, description="drawn inside the list and not contacted")
     trial_control_share: Share | None = Field(
         default=0.5,
-        description="what the budget or capacity has left goes to people whose expected profit is above 0 but "
-        "not surely so, this share of them held out: they teach the effect; null leaves it unspent",
+        description="while an offer's effect is assumed, what the budget has left goes to people whose expected "
+        "profit is above 0 but not surely so, this share of them held out; null leaves it unspent",
     )
     universal_share: Share = Field(default=0.02, description="stable holdout of everyone, per period")
     universal_period: Literal["year", "quarter"] = Field(default="year")

@@ -21,6 +21,7 @@ from models.assignment import Arm, Selection, exploration_draw, is_control, is_u
 from models.choices import choices, in_hash_order
 from models.contenders import by_merit, pays
 from models.eligibility import Reason, first_reason
+from models.effects import Evidence
 from models.hull import NONE
 from models.limits import FINE, Limits, fine_cost, limits
 from models.options import ListOptions
@@ -159,6 +160,8 @@ def _chosen(
 def _trial(below: pl.DataFrame, left: Limits, rules: Rules) -> pl.DataFrame:
     """People whom what is left is tried on: by the expected profit worth a contact, only not surely so.
 
+    Only while the effect is assumed: each contact is an experiment then, and what it teaches is worth more
+    than what it risks. Once own contacts speak, caution has the last word.
     Nobody is tried before everybody with strong potential is selected, and where nothing limits the list
     nothing is left: it is known then what there was to spend.
     """
@@ -169,7 +172,8 @@ def _trial(below: pl.DataFrame, left: Limits, rules: Rules) -> pl.DataFrame:
 
 
 def _is_promising() -> pl.Expr:
-    return pl.col("cut").eq_missing(str(Reason.NOT_PROFITABLE)) & (_EIP > 0) & ~pl.col("harmful")
+    promising = pl.col("cut").eq_missing(str(Reason.NOT_PROFITABLE)) & (_EIP > 0) & ~pl.col("harmful")
+    return promising & (pl.col("evidence") == str(Evidence.ASSUMED))
 
 
 def _held_share(options: ListOptions) -> pl.Expr:
