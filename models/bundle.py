@@ -148,9 +148,10 @@ def predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
         features: feature frame with `as_of`, `customer_id` and `stage`.
 
     Returns:
-        customer_id, as_of, p0, churn_probability, p0_se, expected_margin, margin_low and margin_high (bounds
-        of one person's margin in the window), value_if_returned (S), value_if_not_returned (V0), value_se (of
-        S), expected_worth (over all months, whether they return or not), days_to_return (expected, if they return); money in minor units, Float64.
+        customer_id, as_of, p0, churn_probability, p0_se, expected_margin, margin_low and margin_high
+        (bounds of one person's margin in the window), value_if_returned (S), value_if_not_returned (V0),
+        value_se (of S), expected_worth (over all months, whether they return or not), days_to_return
+        (expected, if they return); money in minor units, Float64.
 
     Raises:
         DataRefused: when the features do not fit the model.

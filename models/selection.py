@@ -20,8 +20,8 @@ from models.appraisal import Rules
 from models.assignment import Arm, Selection, exploration_draw, is_control, is_universal
 from models.choices import choices, in_hash_order
 from models.contenders import by_merit, pays
-from models.eligibility import Reason, first_reason
 from models.effects import Evidence
+from models.eligibility import Reason, first_reason
 from models.hull import NONE
 from models.limits import FINE, Limits, fine_cost, limits
 from models.options import ListOptions
@@ -126,7 +126,7 @@ def select(people: pl.DataFrame, offers: pl.DataFrame, rules: Rules, day: date, 
     below = _with_plenty(drawn.join(selected, on="customer_id", how="anti"), offers, rules)
     tried = below.clear()
     if options.trial_control_share is not None and selected.height == strong.height:
-        tried = _trial(below, main.left(selected.filter(_contacted())), rules)
+        tried = _trial(below, main, main.left(selected.filter(_contacted())), rules)
     contacted = sum(int(some.select(_contacted().sum()).item()) for some in (selected, tried))
     untried = below.join(tried, on="customer_id", how="anti")
     explored = _explore(untried, explore, contacted, options, list_id)
@@ -145,8 +145,9 @@ def _chosen(
     """Those of the people who are selected, with the offer they are made; the path, and the figures."""
     drawn = people.select("customer_id", contacted=_contacted())
     entries = in_hash_order(
-        offers.select("customer_id", "offer_id", "expected_incremental_profit", "expected_cost")
-        .join(drawn, on="customer_id"),
+        offers.select("customer_id", "offer_id", "expected_incremental_profit", "expected_cost").join(
+            drawn, on="customer_id"
+        ),
         rules.list.salt,
     )
     numbers = choices(entries, [offer.id for offer in rules.offers], rules.list.salt)
@@ -157,23 +158,24 @@ def _chosen(
     return selected, (path(numbers, found, rules.currency), _figures(found, rules.currency))
 
 
-def _trial(below: pl.DataFrame, left: Limits, rules: Rules) -> pl.DataFrame:
+def _trial(below: pl.DataFrame, whole: Limits, left: Limits, rules: Rules) -> pl.DataFrame:
     """People whom what is left is tried on: by the expected profit worth a contact, only not surely so.
 
-    Only while the effect is assumed: each contact is an experiment then, and what it teaches is worth more
-    than what it risks. Once own contacts speak, caution has the last word.
+    While effects are assumed all that is left: each contact is an experiment then. Once own contacts speak, a
+    share of the whole, so that a few unlucky outcomes do not end all learning.
     Nobody is tried before everybody with strong potential is selected, and where nothing limits the list
     nothing is left: it is known then what there was to spend.
     """
     if left.budget is None and left.capacity is None:
         return below.clear()
     promising = below.filter(pl.col("reason").is_null() & _is_promising() & ~pl.col("is_universal"))
+    if (promising["evidence"] != str(Evidence.ASSUMED)).any():
+        left = left.at_most(whole.split(rules.list.trial_share)[1])
     return _chosen(promising, promising.select(APPRAISALS.names()), left, rules)[0]
 
 
 def _is_promising() -> pl.Expr:
-    promising = pl.col("cut").eq_missing(str(Reason.NOT_PROFITABLE)) & (_EIP > 0) & ~pl.col("harmful")
-    return promising & (pl.col("evidence") == str(Evidence.ASSUMED))
+    return pl.col("cut").eq_missing(str(Reason.NOT_PROFITABLE)) & (_EIP > 0) & ~pl.col("harmful")
 
 
 def _held_share(options: ListOptions) -> pl.Expr:

@@ -1,13 +1,14 @@
 """Of what a return brings later, how much follows when a contact has won it?
 
-V1 - V0 sets people who buy in the window against people who do not. Some of that difference is what a purchase
-changes: somebody gone is a customer again. The rest is only who they are: of two who look alike the buyer is
-more often the one who was never gone, and that one's later purchases come with or without a contact. So
+V1 - V0 sets people who buy in the window against people who do not. Some of that difference is what a
+purchase changes: somebody gone is a customer again. The rest is only who they are: of two who look alike the
+buyer is more often the one who was never gone, and that one's later purchases come with or without a
+contact. So
 
     S = margin of the window + share * (what follows if they buy - what follows if they do not)
 
-The share comes from a latent two-state view. With P(a) that somebody is still there, q and d the chances of a
-purchase in the window of those who are there and of those who are gone:
+The share comes from a latent two-state view. With P(a) that somebody is still there, q and d the chances of
+a purchase in the window of those who are there and of those who are gone:
 
     p = a q + (1 - a) d
     share = [(1 - a) d (1 - d) / (a q (1 - q) + (1 - a) d (1 - d))] / [(1 - a) (1 - d) / (1 - p)]
@@ -18,8 +19,8 @@ brings what a customer brings later; somebody who was there does so anyhow, and 
 alone. The lower part: who is gone among those who do not buy; V1 - V0 is thinned by the others among them.
 
 q is what MBG/NBD expects of somebody alive. Its P(alive) takes all who ever buy again for alive, as it knows
-no return of the gone; so a = expit(level + steepness * logit(P(alive))) and d = c * q are fitted to who bought
-in the windows of past days. A shop without MBG/NBD counts everything that follows.
+no return of the gone; so a = expit(level + steepness * logit(P(alive))) and d = c * q are fitted to who
+bought in the windows of past days. A shop without MBG/NBD counts everything that follows.
 """
 
 from collections.abc import Mapping
@@ -134,10 +135,11 @@ def won_notes(won: Won, rows: pl.DataFrame) -> list[str]:
         .sort("stage")
     )
     told = ", ".join(f"{share:.0%} of the {stage}" for stage, share in means.iter_rows())
-    return [
+    note = (
         f"Of what follows a return, this counts as won by a contact (the rest would come anyhow): {told}; "
         "assumed is that a contact moves those who are still there and those who are gone alike."
-    ]
+    )
+    return [note]
 
 
 def _most_likely(alive: Array, buys: Array, bought: Array, weight: Array) -> tuple[Array, Array]:

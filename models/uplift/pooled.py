@@ -1,12 +1,13 @@
 """Evidence B: the shift on the log-odds, pooled from own past contacts per offer, stage and tier.
 
 Cells (an offer to a stage and tier) differ from what is assumed by `e ~ Normal(m, t^2)`, the offer's mean by
-`m ~ Normal(0, 0.9 s^2)`, with s the doubt of the assumption. Most of the doubt is about the offer, a tenth of
-the variance about its cells: t has a half-t prior of mean square 0.1 s^2 (Gelman 2006), so that with no
+`m ~ Normal(0, 0.9 s^2)`, with s the doubt of the assumption. Most of the doubt is about the offer, a tenth
+of the variance about its cells: t has a half-t prior of mean square 0.1 s^2 (Gelman 2006), so that with no
 contacts what comes out is what was assumed. Few contacts say more of an offer than of its cells, and cells
-told apart by noise cost the best people their place; large differences still show, the half-t has long tails. t is integrated over its restricted likelihood times prior on a grid, as in the
-normal-normal model of random effects (Rover 2020, J. Stat. Softw. 93(6)): with few cells a plugged-in moment
-estimate is too often 0, and its intervals too short.
+told apart by noise cost the best people their place; large differences still show, the half-t has long
+tails. t is integrated over its restricted likelihood times prior on a grid, as in the normal-normal model of
+random effects (Rover 2020, J. Stat. Softw. 93(6)): with few cells a plugged-in moment estimate is too often
+0, and its intervals too short.
 """
 
 from collections.abc import Mapping, Sequence

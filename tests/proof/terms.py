@@ -18,8 +18,8 @@ from models.options import (
 from tests.proof.worlds import CONTACT_COST, MARGIN_RATE, OFFER_COST
 
 STAGES = StageOptions()
-# What follows is counted until the worlds end: a year after the first list, half a year after the last.
-VALUE = ValueOptions(horizon_months=9, margin_rate=MARGIN_RATE)
+# Half a year of later margin counts, as long as the worlds go on after the last list.
+VALUE = ValueOptions(horizon_months=6, margin_rate=MARGIN_RATE)
 # Fits are many and must be fast: a few past days, a sample of rows, fewer and larger steps, one thread; else
 # the defaults.
 RECIPE = Recipe(
