@@ -50,7 +50,7 @@ class Erased:
 
 @flow(name="winback-forget", flow_run_name="forget", validate_parameters=False, log_prints=False)
 def forget(config: str, person: str, overrides: list[str] | None = None) -> dict[str, Any]:
-    """Erase a person from the lake, the quarantine, features, scores and lists.
+    """Erase a person from the lake, the quarantine, features, scores, lists and what is kept of contacts.
 
     Models keep what they learned from many people together; nothing of one person can be read from them.
     Train again if the law asks for it: the next training no longer sees the person.
@@ -84,6 +84,7 @@ def erase(settings: Settings, person: str) -> Erased:
     counts = {"quarantine": sum(_without_rejected(file, customer_id) for file in _rejected(settings))}
     for kind in _DAILY:
         counts[kind] = sum(_without(file, customer_id) for file in _files(settings, kind))
+    counts["effects"] = sum(_without(file, customer_id) for file in _drawn(settings))
     counts["lists"] = sum(erase_from_list(places.list(day), customer_id) for day in places.days("lists"))
     # The lake comes last: while it still names the person, a run that was killed finds them again.
     counts |= {f"lake {name}": held.rewrite_without(name, [customer_id]) for name in TABLES}
@@ -109,8 +110,8 @@ def _find(settings: Settings, person: str) -> str | None:
     """The id behind a fingerprint, wherever in the workspace it stands."""
     held = inputs.lake(settings)
     in_lake = (held.owner_of(name, person) for name in TABLES)
-    files = (file for kind in (*_DAILY, "lists") for file in _files(settings, kind))
-    in_files = (_owner_of(file, person) for file in files)
+    files = [file for kind in (*_DAILY, "lists") for file in _files(settings, kind)]
+    in_files = (_owner_of(file, person) for file in (*files, *_drawn(settings)))
     texts = (text for file in _rejected(settings) for text in pl.read_parquet(file)["row"].drop_nulls())
     in_quarantine = (quarantine.named(text, frozenset({person})) for text in texts)
     found = (one for places in (in_lake, in_files, in_quarantine) for one in places)
@@ -139,6 +140,11 @@ def _files(settings: Settings, kind: str) -> list[Path]:
     """Files with a row per customer."""
     files = (inputs.workspace(settings).root / kind).glob("as_of=*/**/*.parquet")
     return sorted(file for file in files if file.name != PATH)
+
+
+def _drawn(settings: Settings) -> list[Path]:
+    """Files with a row per person whom a list drew."""
+    return sorted(inputs.workspace(settings).drawn("x").parent.glob("*.parquet"))
 
 
 def _rejected(settings: Settings) -> list[Path]:

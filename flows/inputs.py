@@ -10,6 +10,7 @@ import polars as pl
 
 from features import ledger
 from features.asof import AsOf
+from features.contracts import TABLES
 from features.engine import Engine, Threads
 from features.history import History, read_history
 from features.lake import Lake
@@ -23,6 +24,7 @@ from flows.horizon import resolved
 from flows.layout import check_layout
 from flows.settings import Settings, load, secret
 from flows.workspace import Workspace
+from models.causes import ANSWERS, answers
 from models.eligibility import ENROLMENTS, Known
 from models.tracking import Store, store_of
 
@@ -170,6 +172,17 @@ def known_people(settings: Settings, as_of: AsOf) -> Known:
         suppressions=table("suppressions"),
         enrolments=enrolments(settings, as_of),
     )
+
+
+def said(settings: Settings, as_of: AsOf) -> pl.DataFrame | None:
+    """What people said of why they left, as causes; the words of one bucket are in memory at a time."""
+    held = lake(settings)
+    if not held.holds("feedback"):
+        return None
+    buckets = range(held.bucket_count(TABLES["feedback"]))
+    rows = (held.scan("feedback", [bucket]) for bucket in buckets)
+    read = [answers(some, settings.causes, as_of, settings.timezone).collect() for some in rows]
+    return pl.concat([ANSWERS.to_frame(), *read])
 
 
 def enrolments(settings: Settings, as_of: AsOf) -> pl.DataFrame:

@@ -1,7 +1,6 @@
 """The flow that measures what delivered lists earned, against the people held out of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -10,7 +9,6 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from features.asof import AsOf
-from features.books import accounts
 from features.errors import DataRefused
 from flows import inputs
 from flows.artifacts import summarise
@@ -18,15 +16,14 @@ from flows.console import step
 from flows.days import name_of_run
 from flows.earned import over_all, sentences
 from flows.earned_in_mlflow import CUMULATIVE, MEASUREMENTS, SECOND_LIFETIME, record
-from flows.enrolments import delivered, read_manifest
 from flows.lists import write_parquet
 from flows.lock import hold
 from flows.settings import Settings
+from flows.trials import Accounts, arrived, trials
 from flows.workspace import publish_folder
 from models.measurement import WHOLE, Judgement, measured
-from models.observed import NET_PROFIT, Trial, observed
+from models.observed import NET_PROFIT, Trial
 from models.over_time import LIFETIMES, SECOND_LIFETIMES, cumulative, lifetime
-from models.persons import persons
 from models.soundness import contamination
 
 # Lists that are told one by one; the table holds them all.
@@ -58,14 +55,14 @@ def compare(settings: Settings, as_of: AsOf) -> dict[str, Any]:
     Raises:
         DataRefused: when the orders of the last days have not arrived.
     """
-    trials = _trials(settings, as_of)
-    over = [trial for trial in trials if trial.window.is_complete(as_of.day)]
+    lists = trials(settings, as_of)
+    over = [trial for trial in lists if trial.window.is_complete(as_of.day)]
     newest = inputs.newest_order(settings)
-    complete = [trial for trial in over if _arrived(trial, newest)]
+    complete = [trial for trial in over if arrived(trial, newest)]
     counts = {"lists_measured": len(complete), "lists_without_orders": len(over) - len(complete)}
     summary: dict[str, Any] = {"status": "done", "as_of": as_of.day.isoformat(), "counts": counts}
     if not over:
-        return {**summary, "sentences": [_not_yet(settings, as_of, trials)]}
+        return {**summary, "sentences": [_not_yet(settings, as_of, lists)]}
     _refuse_late_feed(settings, as_of, newest)
     left = list(_left(over, newest))
     if not complete:
@@ -76,8 +73,8 @@ def compare(settings: Settings, as_of: AsOf) -> dict[str, Any]:
     with publish_folder(folder) as aside:
         for name, table in tables.items():
             write_parquet(table, aside / name)
-    lists = tables[MEASUREMENTS].filter(pl.col("outcome") == NET_PROFIT, pl.col("by") == WHOLE)
-    verdicts = {str(one): lists.filter(pl.col("verdict") == str(one)).height for one in Judgement}
+    whole = tables[MEASUREMENTS].filter(pl.col("outcome") == NET_PROFIT, pl.col("by") == WHOLE)
+    verdicts = {str(one): whole.filter(pl.col("verdict") == str(one)).height for one in Judgement}
     return {
         **summary,
         "counts": counts | verdicts,
@@ -86,54 +83,19 @@ def compare(settings: Settings, as_of: AsOf) -> dict[str, Any]:
     }
 
 
-def _trials(settings: Settings, as_of: AsOf) -> list[Trial]:
-    """Delivered lists of earlier days, oldest first."""
-    places = inputs.workspace(settings)
-    trials = []
-    for folder in (places.list(day) for day in places.days("lists") if day < as_of.day):
-        manifest, known = read_manifest(folder), delivered(folder)
-        if manifest is None or known is None:
-            continue
-        names = ("winback.parquet", "holdout.parquet")
-        treated, held = (pl.read_parquet(folder / name) for name in names)
-        enrolled = pl.concat([treated.select(held.columns), held])
-        window = AsOf(known.acknowledged_on, manifest.horizon_days, manifest.gap_days)
-        trials.append(Trial(manifest.list_id, manifest.as_of, window, enrolled))
-    return trials
-
-
-@dataclass(frozen=True, slots=True)
-class _Books:
-    """What became of everybody who was ever enrolled."""
-
-    settings: Settings
-    who: pl.DataFrame
-    orders: pl.LazyFrame
-    margins: pl.LazyFrame
-
-    def of(self, trial: Trial) -> pl.DataFrame:
-        shares = {offer.id: float(offer.redeem_share) for offer in self.settings.offers}
-        currency = self.settings.currency
-        return observed(trial, self.who, self.orders, self.margins, redeem_share=shares, currency=currency)
-
-
 def _tables(
-    settings: Settings, as_of: AsOf, trials: Sequence[Trial], newest: date | None
+    settings: Settings, as_of: AsOf, lists: Sequence[Trial], newest: date | None
 ) -> dict[str, pl.DataFrame]:
-    history, known = inputs.history(settings, as_of), inputs.known_people(settings, as_of)
-    assert known.enrolments is not None  # noqa: S101 - inputs always reads them
-    who = persons(known.enrolments["customer_id"], known.customers, known.identities)
-    orders, margins = accounts(history, who["customer_id"])
-    books = _Books(settings, who, orders.lazy(), margins.lazy())
+    books = Accounts.read(settings, as_of, lists)
     currency, seed = settings.currency, settings.seed
     seen, tables, later = [], [], [pl.DataFrame(schema=SECOND_LIFETIMES)]
-    for trial in trials:
+    for trial in lists:
         people = books.of(trial)
         seen.append((trial, people))
-        touched = contamination(known.enrolments, who, trial.list_id, trial.window)
+        touched = contamination(books.enrolments, books.who, trial.list_id, trial.window)
         tables.append(measured(trial, people, touched, currency, seed))
         over = [trial.over(days) for days in LIFETIMES]
-        past = [one for one in over if one.window.is_complete(as_of.day) and _arrived(one, newest)]
+        past = [one for one in over if one.window.is_complete(as_of.day) and arrived(one, newest)]
         later += [lifetime(one, books.of(one), currency, seed) for one in past]
     return {
         MEASUREMENTS: pl.concat(tables),
@@ -153,11 +115,6 @@ def _told(tables: Mapping[str, pl.DataFrame], verdicts: Mapping[str, int], curre
         yield from sentences(rows, tables[SECOND_LIFETIME].filter(own), currency)
 
 
-def _arrived(trial: Trial, newest: date | None) -> bool:
-    """Whether the orders of the whole outcome window are there."""
-    return newest is not None and trial.window.is_complete(newest)
-
-
 def _refuse_late_feed(settings: Settings, as_of: AsOf, newest: date | None) -> None:
     """A feed that is late by the shop's own rule is refused, whatever windows it may still cover."""
     allowed = settings.sources["transactions"].max_age_days
@@ -173,7 +130,7 @@ def _refuse_late_feed(settings: Settings, as_of: AsOf, newest: date | None) -> N
 
 def _left(over: Sequence[Trial], newest: date | None) -> Iterator[str]:
     """Which lists are left unmeasured although their days are over: their orders have not all arrived."""
-    left = [trial for trial in over if not _arrived(trial, newest)]
+    left = [trial for trial in over if not arrived(trial, newest)]
     if not left:
         return
     first = min(left, key=lambda trial: (trial.window.outcome_end, trial.as_of))
@@ -186,9 +143,9 @@ def _left(over: Sequence[Trial], newest: date | None) -> Iterator[str]:
     )
 
 
-def _not_yet(settings: Settings, as_of: AsOf, trials: Sequence[Trial]) -> str:
-    if trials:
-        first = min(trials, key=lambda trial: (trial.window.outcome_end, trial.as_of))
+def _not_yet(settings: Settings, as_of: AsOf, lists: Sequence[Trial]) -> str:
+    if lists:
+        first = min(lists, key=lambda trial: (trial.window.outcome_end, trial.as_of))
         return (
             f"No list can be measured by {as_of.day} yet. The first will be that of {first.as_of}, when its "
             f"outcome window is over: on {first.window.outcome_end}."

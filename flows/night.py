@@ -1,6 +1,7 @@
 """The steps of a night, each whole or not at all: check the feeds, build features, score, rank and write."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from features.table import KEYS, each_part
 from flows import inputs
 from flows.champion import Model
 from flows.console import step
+from flows.effects import Believed
 from flows.enrolments import read_manifest
 from flows.lists import write_list, write_parquet
 from flows.settings import Settings
@@ -27,10 +29,13 @@ from flows.workspace import publish_folder
 from models.appraisal import READ, Appraised, Common, Rules, appraised, figures
 from models.assignment import list_id
 from models.bundle import Bundle, load_bundle, predict
+from models.cause_table import CauseOptions
+from models.causes import guessed
 from models.decision import Decision, Night, decide
 from models.options import OfferOptions
 from models.outputs import Manifest, contact_by, scores
 from models.power import power_of
+from models.profit import PREDICTIONS
 from models.reasons import explained_return, facts
 
 SCORES = "scores.parquet"
@@ -94,27 +99,36 @@ def score(settings: Settings, as_of: AsOf, features: Path, model: Model) -> Path
 
 
 @task(name="rank and write the list", cache_policy=NO_CACHE)
-def rank(
-    settings: Settings, as_of: AsOf, features: Path, predictions: Path, model: Model, *, revision: bool
+def rank(  # noqa: PLR0917 - what a list is made of, in order
+    settings: Settings,
+    as_of: AsOf,
+    features: Path,
+    predictions: Path,
+    model: Model,
+    believed: Believed,
+    *,
+    revision: bool,
 ) -> dict[str, Any]:
     """Decide who is contacted, check it, and write scores and list."""
     places, held = inputs.workspace(settings), inputs.lake(settings)
-    rules = _rules(settings)
-    lake_version = ledger.version(held.root)
-    night = Night(as_of.day, list_id(as_of.day, settings.digest(), model.digest, lake_version), model.digest)
+    rules = _rules(settings, believed)
+    made_of = settings.digest(), model.digest, ledger.version(held.root), believed.digest
+    night = Night(as_of.day, list_id(as_of.day, *made_of), model.digest)
     with step("Ranking by expected incremental profit"):
         folder, common = _appraise(settings, as_of, features, predictions, rules, model)
         people, offers = (pl.scan_parquet(folder / name) for name in ("people", "offers"))
         everyone = Appraised(people, offers, common.notes(settings.currency))
-        known, explain = inputs.known_people(settings, as_of), partial(_grounds, features, model.bundle)
-        decision = decide(everyone, known, rules, night, explain)
+        known = replace(inputs.known_people(settings, as_of), answers=inputs.said(settings, as_of))
+        explain = partial(_grounds, features, model.bundle)
+        guess = partial(_guesses, settings, features, model.bundle)
+        decision = decide(everyone, known, rules, night, explain, guess)
         scored = pl.read_parquet(folder / "scores").sort("customer_id")
     with step("Checking scores and list"), inputs.gate(settings, f"{as_of.day} list") as gate:
         _check_outputs(settings, gate, as_of, scored, decision)
     with step("Writing scores and list"):
         with publish_folder(places.scores(as_of.day)) as aside:
             write_parquet(scored, aside / SCORES)
-        manifest = _manifest(settings, as_of, decision, model)
+        manifest = _manifest(settings, as_of, decision, model, believed)
         written = write_list(places.list(as_of.day), decision, manifest, revision=revision)
     return {
         "status": written.status,
@@ -131,8 +145,13 @@ def rank(
     }
 
 
-def told(
-    summary: dict[str, Any], arrived: Mapping[str, Any], learned: Sequence[str], currency: str, store: str
+def told(  # noqa: PLR0917 - what is told, in order
+    summary: dict[str, Any],
+    arrived: Mapping[str, Any],
+    learned: Sequence[str],
+    believed: Believed,
+    currency: str,
+    store: str,
 ) -> dict[str, Any]:
     """The summary of a night with its sentences in plain words; `learned` are those about the shop."""
     counts, money = summary["counts"], summary["metrics"]
@@ -148,10 +167,9 @@ def told(
         f"{counts['held_out']:,} are held out to measure what the list earns." + fresh[summary["status"]],
         (
             f"Contacting them should cost {money['expected_cost']:,.2f} {currency} and earn "
-            f"{money['expected_profit']:,.2f} {currency} more than leaving them alone. The "
-            f"effect of a contact is "
-            "assumed, not measured yet (evidence C)."
+            f"{money['expected_profit']:,.2f} {currency} more than leaving them alone."
         ),
+        *believed.sentences,
         *summary["notes"],
     ]
     paths = {**summary["paths"], "mlflow": store}
@@ -213,11 +231,28 @@ def _figures_of_part(predictions: Path, features: Path, offers: Sequence[OfferOp
 def _appraise_part(  # noqa: PLR0917 - called by name
     predictions: Path, features: Path, rules: Rules, common: Common, folder: Path, model_version: str
 ) -> None:
-    found = appraised(pl.read_parquet(predictions), _facts(features), rules, common)
-    people, offers = found.people.lazy().collect(), found.offers.lazy().collect()
+    found = appraised(pl.read_parquet(predictions), _facts(features, rules.reads), rules, common)
+    # Features that only the effects read end here: what a decision reads of everyone stays small.
+    shown = pl.exclude(set(rules.reads) - {*READ, *PREDICTIONS})
+    people, offers = found.people.lazy().select(shown).collect(), found.offers.lazy().collect()
     kinds = {"people": people, "offers": offers, "scores": scores(people, rules.currency, model_version)}
     for kind, frame in kinds.items():
         write_parquet(frame, folder / kind / features.name)
+
+
+def _guesses(settings: Settings, features: Path, bundle: Path, asked: pl.Series) -> pl.DataFrame:
+    """What the model's reasons say of why these people left; of a part only the causes come together."""
+    months, causes = settings.value.horizon_months, settings.causes
+    with inputs.engine(settings) as engine:
+        work = partial(_guesses_of_part, bundle, asked, months, causes)
+        found: list[pl.DataFrame] = engine.gather(engine.map(work, sorted(features.iterdir())))
+    return pl.concat(found)
+
+
+def _guesses_of_part(
+    bundle: Path, asked: pl.Series, months: int, causes: CauseOptions, features: Path
+) -> pl.DataFrame:
+    return guessed(_grounds_of_part(load_bundle(bundle), features, asked), months, causes)
 
 
 def _grounds(features: Path, bundle: Path, listed: pl.Series) -> pl.DataFrame:
@@ -233,20 +268,22 @@ def _grounds_of_part(model: Bundle, features: Path, listed: pl.Series) -> pl.Dat
     return facts(people).hstack(said)
 
 
-def _facts(features: Path) -> pl.DataFrame:
+def _facts(features: Path, names: Sequence[str] = READ) -> pl.DataFrame:
     there = pl.read_parquet_schema(features)
-    return pl.read_parquet(features, columns=[name for name in READ if name in there])
+    return pl.read_parquet(features, columns=[name for name in names if name in there])
 
 
-def _rules(settings: Settings) -> Rules:
+def _rules(settings: Settings, believed: Believed) -> Rules:
     return Rules(
         offers=settings.offers,
         effect=settings.effect,
+        causes=settings.causes,
         contact=settings.contact,
         consent=settings.consent,
         list=settings.list,
         currency=settings.currency,
         value_months=settings.value.horizon_months,
+        effects=believed.effects,
     )
 
 
@@ -305,7 +342,9 @@ def _check_outputs(
     refuse([*verdicts, gate.check_measures(inputs.suite(settings, "night"), measures, label=label)])
 
 
-def _manifest(settings: Settings, as_of: AsOf, decision: Decision, model: Model) -> Manifest:
+def _manifest(
+    settings: Settings, as_of: AsOf, decision: Decision, model: Model, believed: Believed
+) -> Manifest:
     held = inputs.lake(settings)
     basis = settings.consent.basis
     return Manifest(
@@ -316,6 +355,8 @@ def _manifest(settings: Settings, as_of: AsOf, decision: Decision, model: Model)
         lake_versions={name: ledger.version(held.root, name) for name in sorted(TABLES) if held.holds(name)},
         model_version=model.digest,
         model_run_id=model.run_id,
+        effects=believed.digest,
+        evidence=believed.evidence,
         seed=settings.seed,
         consent_basis=basis,
         exportable=basis != "none",

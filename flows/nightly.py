@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows import inputs, night, watch
+from flows import effects, effects_in_mlflow, inputs, night, watch
 from flows.artifacts import summarise
 from flows.champion import champion_for
 from flows.days import name_of_run
@@ -39,8 +39,11 @@ def nightly(
         features = night.build_features(settings, day)
         model = champion or first_model(settings, day)
         scored = watch.scored(settings, day, features, model)
-        summary = night.rank(settings, day, features, scored.predictions, scored.model, revision=revision)
-        summary["notes"] += [*scored.sentences, *watch.record(settings)]
+        believed = effects.believe(settings, day, features)
+        made_of = features, scored.predictions, scored.model, believed
+        summary = night.rank(settings, day, *made_of, revision=revision)
+        told_later = [*watch.record(settings), *effects_in_mlflow.record(settings, day)]
+        summary["notes"] += [*scored.sentences, *told_later]
     learned = [*chosen, *(() if champion else model.said)]
     store = inputs.store(settings).label
-    return summarise("nightly", night.told(summary, arrived, learned, settings.currency, store))
+    return summarise("nightly", night.told(summary, arrived, learned, believed, settings.currency, store))

@@ -30,6 +30,7 @@ from features.options import (
 )
 from features.readable import Zone
 from features.wording import counted
+from models.cause_table import CauseOptions, cause_faults, offer_faults
 from models.options import (
     ConsentOptions,
     ContactOptions,
@@ -39,6 +40,7 @@ from models.options import (
     OfferOptions,
     SearchOptions,
     TrainOptions,
+    UpliftOptions,
     ValueOptions,
     WatchOptions,
     XgbOptions,
@@ -110,7 +112,9 @@ class Settings(Options):
     search: SearchOptions = Field(default_factory=SearchOptions)
     value: ValueOptions = Field(default_factory=ValueOptions)
     effect: EffectOptions = Field(default_factory=EffectOptions)
+    uplift: UpliftOptions = Field(default_factory=UpliftOptions)
     contact: ContactOptions = Field(default_factory=ContactOptions)
+    causes: CauseOptions = Field(default_factory=CauseOptions)
     offers: tuple[OfferOptions, ...] = Field(default=(OfferOptions(id="message"),), min_length=1)
     consent: ConsentOptions
     list: ListOptions = Field(default_factory=ListOptions)
@@ -138,6 +142,10 @@ class Settings(Options):
             f"offers.{offer.id}.channel: {offer.channel!r} has no cost under contact.cost"
             for offer in self.offers
             if offer.channel not in self.contact.cost
+        ]
+        faults += cause_faults(self.causes)
+        faults += [
+            fault for offer in self.offers for fault in offer_faults(offer.id, offer.causes, self.causes)
         ]
         faults += [
             f"list.channel_capacity.{channel}: the channel has no cost under contact.cost"

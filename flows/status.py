@@ -6,6 +6,7 @@ import polars as pl
 
 from features import ledger, quarantine
 from flows import inputs
+from flows.effects import standing_now
 from flows.enrolments import delivered, read_manifest
 from flows.horizon import in_words
 from flows.lock import holder
@@ -28,6 +29,7 @@ def workspace_state(settings: Settings) -> dict[str, Any]:
             in_words(settings),
             _model_sentence(settings),
             _list_sentence(settings),
+            *standing_now(settings),
             _writer_sentence(settings),
         ],
     }

@@ -80,6 +80,14 @@ class Workspace:
         """What the lists whose windows were complete by a day had earned."""
         return self._of("measurements", as_of)
 
+    def drawn(self, list_id: str) -> Path:
+        """People that a delivered list drew, with the features of its night."""
+        return self.root / "effects" / "contacts" / f"{list_id}.parquet"
+
+    def learned(self, digest: str) -> Path:
+        """What contacts have taught."""
+        return self.root / "effects" / "learned" / digest
+
     def days(self, kind: str) -> tuple[date, ...]:
         """Days for which there is a folder of a kind (`features`, `scores`, `lists`...), oldest first."""
         found = (_DAY.match(path.name) for path in (self.root / kind).glob("as_of=*"))

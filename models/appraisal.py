@@ -4,13 +4,15 @@ An appraisal of some needs a few figures of all (`Common`); everything else is a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from features.errors import DataRefused
 from features.table import KEYS
 from models.assignment import stratum
+from models.cause_table import CauseOptions
+from models.causes import apart, matched
 from models.contenders import contenders
 from models.effects import Effects
 from models.options import ConsentOptions, ContactOptions, EffectOptions, ListOptions, OfferOptions
@@ -49,6 +51,13 @@ class Rules:
     currency: str
     value_months: int
     effects: Effects | None = None
+    causes: CauseOptions = field(default_factory=CauseOptions)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Features that a decision reads, where the shop has them."""
+        more = () if self.effects is None else self.effects.reads
+        return (*READ, *(name for name in more if name not in READ))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,7 @@ class Appraised:
 
     Attributes:
         people: predictions, facts, `value_tier`, `stratum` and the appraisal of the best offer that suits
-            the customer (where none does, of the best offer there is).
+            a customer of whom nobody knows why they left (where none does, of the best offer there is).
         offers: appraisals (`models.profit.APPRAISALS`) of every offer that may turn out to be the one made;
             customers whom no offer suits are not in it.
         notes: what a person should be told.
@@ -143,12 +152,20 @@ def appraised(
         effects=rules.effects,
     )
     suiting = _suiting(offers, tiered, rules, everyone)
-    firsts = pl.concat([best(suiting, rules.list.salt), best(offers, rules.list.salt)])
+    nobody = tiered.select("customer_id", cause=pl.lit(None, pl.String))
+    by_default = matched(suiting, nobody, rules.offers)
+    firsts = pl.concat([best(by_default, rules.list.salt), best(offers, rules.list.salt)])
     top = firsts.unique("customer_id", keep="first", maintain_order=True)
     together = tiered.join(top, on="customer_id", validate="1:1").sort("customer_id")
     scarce = [offer.id for offer in rules.offers if offer.stock is not None]
-    offered = contenders(suiting, rules.list.salt, scarce)
-    return Appraised(together, offered, everyone.notes(rules.currency))
+    return Appraised(together, _contenders(suiting, rules, scarce), everyone.notes(rules.currency))
+
+
+def _contenders(offers: pl.DataFrame, rules: Rules, scarce: Sequence[str]) -> pl.DataFrame:
+    """Contenders for whatever cause: why people left is known only when everything comes together."""
+    some = [offers.filter(pl.col("offer_id").is_in(ids)) for ids in apart(rules.offers)]
+    found = [contenders(one, rules.list.salt, scarce) for one in some]
+    return pl.concat(found).unique(["customer_id", "offer_id"]).sort("customer_id", "offer_id")
 
 
 def _suiting(offers: pl.DataFrame, people: pl.DataFrame, rules: Rules, common: Common) -> pl.DataFrame:

@@ -40,9 +40,15 @@ _P0_EDGES = (0.02, 0.05, 0.1, 0.2, 0.5)
 _P0_BANDS = ("00-02", "02-05", "05-10", "10-20", "20-50", "50-100")
 
 
-def list_id(day: date, config_hash: str, model_version: str, lake_version: str) -> str:
-    """The name of a list, from everything that it is made of: 12 hex digits."""
-    content = f"{day.isoformat()}\x1f{config_hash}\x1f{model_version}\x1f{lake_version}"
+def list_id(
+    day: date, config_hash: str, model_version: str, lake_version: str, effects: str | None = None
+) -> str:
+    """The name of a list, from everything that it is made of: 12 hex digits.
+
+    `effects` is the digest of what own contacts have taught, if they have taught anything.
+    """
+    made_of = [day.isoformat(), config_hash, model_version, lake_version, *([effects] if effects else [])]
+    content = "\x1f".join(made_of)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 

@@ -15,6 +15,15 @@ from features.hashing import uniform
 from features.money import exponent, units
 from models.appraisal import Appraised, Rules
 from models.assignment import Arm, enrolment_ids
+from models.causes import (
+    by_cause,
+    by_source,
+    matched,
+    unavailable,
+    unmanageable_note,
+    with_guesses,
+    with_said,
+)
 from models.contenders import by_merit
 from models.eligibility import BARRED, Known, Reason, barred, consent_note, permitted
 from models.limits import FINE, fine_cost
@@ -27,11 +36,20 @@ from models.selection import Selected, one_per_person, select, with_potential, w
 
 # What is known of listed customers and what the model says of them: `models.reasons.facts` and `explained`.
 Explain = Callable[[pl.Series], pl.DataFrame]
+# What the model's reasons say of why customers left: `models.causes.guessed`.
+Guess = Callable[[pl.Series], pl.DataFrame]
 
 # What decides about a customer, and what is shown of those who are enrolled.
-_DECIDING = ("customer_id", "stage", "p0", "value_if_returned", "value_tier", "stratum")
-_SHOWN = (
+_DECIDING = (
+    "customer_id",
+    "stage",
+    "p0",
+    "value_if_returned",
+    "value_tier",
+    "stratum",
     "last_purchase_on",
+)
+_SHOWN = (
     "days_since_last_purchase",
     "usual_gap_days",
     "favourite_product",
@@ -75,8 +93,13 @@ class Decision:
     allocation: Mapping[str, Any] = field(default_factory=dict)
 
 
-def decide(
-    appraised: Appraised, known: Known, rules: Rules, night: Night, explain: Explain | None = None
+def decide(  # noqa: PLR0917 - what it is made of, in order
+    appraised: Appraised,
+    known: Known,
+    rules: Rules,
+    night: Night,
+    explain: Explain | None = None,
+    guess: Guess | None = None,
 ) -> Decision:
     """Make the list of a day.
 
@@ -86,21 +109,45 @@ def decide(
         rules: thresholds, limits, shares.
         night: which list this is.
         explain: given the ids of the listed, what their reasons are made of; default, plain facts alone.
+        guess: given ids of people who said nothing, why they left by the model's reasons; default, nobody
+            knows.
     """
     everyone = appraised.people.lazy().select(_DECIDING).sort("customer_id").collect()
     who = persons(everyone["customer_id"], known.customers, known.identities)
     allowed = permitted(who, known, rules.consent, rules.offers)
-    offers = appraised.offers.lazy().collect().join(allowed, on=["customer_id", "channel"], how="semi")
-    people = _with_best_offer(everyone, appraised, offers, allowed, rules.list.salt)
-    named = people.join(who, on="customer_id", how="left", validate="1:1")
-    judged = barred(named, who, known, night.day, include_lost=rules.list.include_lost)
-    offered = without_offer(judged)
+    judged = _judged(everyone, who, allowed, known, rules, night.day)
+    needed = any(offer.causes for offer in rules.offers)
+    caused = with_guesses(judged, pl.col("reason").is_null(), guess) if needed else judged
+    permitted_offers = (
+        appraised.offers.lazy().collect().join(allowed, on=["customer_id", "channel"], how="semi")
+    )
+    offers = matched(permitted_offers, caused, rules.offers, unavailable(rules.offers, rules.list))
+    offered = without_offer(_with_best_offer(caused, appraised, offers, rules.list.salt))
     unique = one_per_person(with_potential(offered, rules.list, rules.currency), rules.list.salt)
     selected = select(unique, offers, rules, night.day, night.list_id)
-    enrolled = _with_details(selected.people.filter(pl.col("arm").is_not_null()), appraised.people.lazy())
-    note = consent_note(known, rules.consent)
-    notes = (*(() if note is None else (note,)), *appraised.notes)
+    chosen = selected.people.filter(pl.col("arm").is_not_null())
+    known_causes = with_guesses(chosen, pl.lit(value=True), guess)
+    enrolled = _with_details(known_causes, appraised.people.lazy())
+    found = (consent_note(known, rules.consent), unmanageable_note(selected.people))
+    notes = (*(note for note in found if note is not None), *appraised.notes)
     return _decision(selected, enrolled, rules, notes, night, explain)
+
+
+def _judged(  # noqa: PLR0917 - what it is made of, in order
+    everyone: pl.DataFrame, who: pl.DataFrame, allowed: pl.DataFrame, known: Known, rules: Rules, day: date
+) -> pl.DataFrame:
+    """Everyone with their person, why they said that they left, and what stands against contacting them."""
+    may = allowed.select("customer_id").unique().with_columns(permitted=pl.lit(value=True))
+    named = everyone.join(who, on="customer_id", how="left", validate="1:1", maintain_order="left")
+    people = with_said(named, who, known.answers).join(may, on="customer_id", how="left")
+    return barred(
+        people.with_columns(pl.col("permitted").fill_null(value=False)),
+        who,
+        known,
+        day,
+        include_lost=rules.list.include_lost,
+        unmanageable=rules.causes.unmanageable,
+    )
 
 
 def _with_details(enrolled: pl.DataFrame, people: pl.LazyFrame) -> pl.DataFrame:
@@ -111,7 +158,7 @@ def _with_details(enrolled: pl.DataFrame, people: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _with_best_offer(
-    people: pl.DataFrame, appraised: Appraised, offers: pl.DataFrame, allowed: pl.DataFrame, salt: str
+    people: pl.DataFrame, appraised: Appraised, offers: pl.DataFrame, salt: str
 ) -> pl.DataFrame:
     """Everyone with the best offer they may be made: a safe and profitable one, else a safe one, else any.
 
@@ -126,12 +173,7 @@ def _with_best_offer(
             others.collect().with_columns(offered=pl.lit(value=False)),
         ]
     )
-    may = allowed.select("customer_id").unique().with_columns(permitted=pl.lit(value=True))
-    return (
-        people.join(made, on="customer_id", validate="1:1")
-        .join(may, on="customer_id", how="left")
-        .with_columns(pl.col("permitted").fill_null(value=False))
-    )
+    return people.join(made, on="customer_id", validate="1:1")
 
 
 def _decision(  # noqa: PLR0917 - what it is made of, in order
@@ -156,14 +198,13 @@ def _decision(  # noqa: PLR0917 - what it is made of, in order
     salt, currency = rules.list.salt, rules.currency
     contacts = _enrolled(_with_grounds(listed, explain), night.list_id, salt)
     told = with_reasons(contacts, currency, rules.value_months, rules.list.language)
-    winback = rows(told.with_columns(cause=pl.lit(None, pl.String)), WINBACK, currency, fixed)
     return Decision(
         night.list_id,
         night.day,
-        winback,
+        rows(told, WINBACK, currency, fixed),
         rows(_enrolled(held, night.list_id, salt), HOLDOUT, currency, fixed),
         rows(left, EXCLUDED, currency, fixed),
-        _counts(chosen),
+        {**_counts(chosen), "listed_by_cause": by_cause(listed), "cause_from": by_source(listed)},
         _totals(listed, currency),
         notes,
         selected.path,

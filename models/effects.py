@@ -4,6 +4,7 @@ An effect is a shift `delta ~ Normal(mu, sd)` of the log-odds of buying. Here it
 what is measured (`models.uplift`) has the same shape, so nothing below changes with it.
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import NormalDist
@@ -45,6 +46,10 @@ class Shift:
 class Effects(Protocol):
     """Whatever knows the effect of offers."""
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What it must be told of people beside stage and tier."""
+
     def shift(self, people: pl.DataFrame, offer: OfferOptions) -> tuple[Shift, Evidence]:
         """The effect of an offer on each person, and where that comes from."""
 
@@ -54,6 +59,11 @@ class Assumption:
     """Effects as the config assumes them."""
 
     options: EffectOptions
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Nothing more."""
+        return ()
 
     def shift(self, people: pl.DataFrame, offer: OfferOptions) -> tuple[Shift, Evidence]:
         """See `assumed`; `people` have a `stage`."""
@@ -97,6 +107,12 @@ def response(logit: Array, shift: Shift) -> tuple[Array, Array]:
         buying += weight * p
         slope += weight * p * (1 - p)
     return buying, slope
+
+
+def moved(base: float, shift: float) -> float:
+    """A probability after a shift of its log-odds."""
+    odds = base / (1 - base) * math.exp(shift)
+    return odds / (1 + odds)
 
 
 def expit(x: Array) -> Array:

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     LOST = "lost"
     STILL_ENROLLED = "still_enrolled"
+    UNMANAGEABLE = "unmanageable"
     NO_OFFER = "no_offer"
     SAME_PERSON = "same_person"
     BELOW_VALUE = "below_value"
@@ -39,6 +40,7 @@ BARRED = (
     Reason.NO_CONSENT,
     Reason.LOST,
     Reason.STILL_ENROLLED,
+    Reason.UNMANAGEABLE,
     Reason.NO_OFFER,
     Reason.SAME_PERSON,
 )
@@ -68,12 +70,14 @@ class Known:
         identities: several ids, one person.
         suppressions: who must not be contacted.
         enrolments: earlier enrolments (`ENROLMENTS`).
+        answers: what people said of why they left (`models.causes.ANSWERS`).
     """
 
     customers: pl.DataFrame | None = None
     identities: pl.DataFrame | None = None
     suppressions: pl.DataFrame | None = None
     enrolments: pl.DataFrame | None = None
+    answers: pl.DataFrame | None = None
 
 
 def permitted(
@@ -125,18 +129,26 @@ def consent_note(known: Known, consent: ConsentOptions) -> str | None:
 
 
 def barred(
-    people: pl.DataFrame, persons: pl.DataFrame, known: Known, day: date, *, include_lost: bool
+    people: pl.DataFrame,
+    persons: pl.DataFrame,
+    known: Known,
+    day: date,
+    *,
+    include_lost: bool,
+    unmanageable: Sequence[str] = (),
 ) -> pl.DataFrame:
     """Why customers may not be contacted, whatever they are worth.
 
     A suppression, the staff mark and an open enrolment of one id of a person hold for all of them.
 
     Args:
-        people: `customer_id`, `person_id`, `stage`, `permitted` (whether any channel is).
+        people: `customer_id`, `person_id`, `stage`, `permitted` (whether any channel is), `cause` (of the
+            person; null where nobody knows).
         persons: `customer_id`, `person_id` of everyone known.
         known: the tables.
         day: the day of the decision; enrolments of that day and later are not read.
         include_lost: whether lost people may be listed.
+        unmanageable: causes of leaving that nothing can be done about.
 
     Returns:
         `people` with `reason` String: null when nothing stands against contacting; `same_person` is not
@@ -148,6 +160,7 @@ def barred(
         Reason.STILL_ENROLLED: _any_id(persons, _enrolled(known.enrolments, day)),
         Reason.NO_CONSENT: ~pl.col("permitted"),
         Reason.LOST: pl.lit(not include_lost) & (pl.col("stage").cast(pl.String) == Stage.LOST),
+        Reason.UNMANAGEABLE: pl.col("cause").is_in(list(unmanageable)),
     }
     return people.with_columns(reason=first_reason(holds))
 

@@ -134,6 +134,11 @@ class OfferOptions(Options):
     tiers: tuple[Literal["gold", "silver", "bronze"], ...] = Field(
         default=(), description="who may be made it; empty is every value tier"
     )
+    causes: tuple[str, ...] = Field(
+        default=(),
+        description="causes of leaving that it answers: made to these people only, and before any other; "
+        "empty is for all",
+    )
     stock: int | None = Field(default=None, ge=0, description="most people it is made to in one list")
     effect: AssumedEffect | None = Field(default=None, description="its own assumed effect")
 
@@ -144,6 +149,37 @@ class UpliftOptions(Options):
     folds: int = Field(default=4, ge=3, le=10, description="customer folds that a model must prove itself in")
     least_in_arm: int = Field(default=500, ge=50, description="people contacted, and held out, that it needs")
     least_returns: int = Field(default=50, ge=10, description="of these, people who came back, in each arm")
+    most_contacts: int = Field(
+        default=20_000, ge=1000, description="contacts of an offer that it is learned from, the newest ones"
+    )
+    features: tuple[str, ...] = Field(
+        default=(
+            "days_since_last_purchase",
+            "tenure_days",
+            "orders",
+            "margin",
+            "order_value_mean",
+            "order_value_last_ratio",
+            "expected_order_amount",
+            "gap_days_median",
+            "last_gap_ratio",
+            "silence_rank",
+            "usual_gap_days",
+            "overdue_ratio",
+            "p_alive",
+            "categories",
+            "units_per_order",
+            "discount_share",
+            "discounted_orders_share",
+            "first_order_discount_share",
+            "cancelled_orders_share",
+            "complaints",
+            "contacts_received",
+            "days_since_last_contact",
+            "acquisition_channel",
+        ),
+        description="what it may read of a person, beside p0, where the shop has it",
+    )
 
 
 class ContactOptions(Options):

@@ -81,7 +81,7 @@ WINBACK = pl.Schema(
 _LIKELY = 0.5
 
 # The columns that only make sense for someone who is contacted.
-_CONTACT_ONLY = {"rank", "cause", *REASONS, "favourite_product", "favourite_category", "contact_by"}
+_CONTACT_ONLY = {"rank", *REASONS, "favourite_product", "favourite_category", "contact_by"}
 HOLDOUT = pl.Schema({name: dtype for name, dtype in WINBACK.items() if name not in _CONTACT_ONLY})
 
 EXCLUDED = pl.Schema(
@@ -189,6 +189,8 @@ class Manifest(BaseModel):
     lake_versions: dict[str, Any]
     model_version: str
     model_run_id: str
+    effects: str | None = None
+    evidence: dict[str, str] = {}
     seed: int
     consent_basis: str
     exportable: bool

@@ -76,6 +76,7 @@ def settings(tmp_path: Path) -> Settings:
     for file in (
         places.features(DAY) / "features.parquet",
         places.scores(DAY) / "scores.parquet",
+        places.drawn("second"),
         places.runs / f"predictions/as_of={DAY}" / "predictions.parquet",
     ):
         file.parent.mkdir(parents=True)
@@ -95,6 +96,7 @@ def test_nothing_of_an_erased_person_is_in_any_file(settings: Settings):
         "quarantine": 2,
         "features": 1,
         "scores": 1,
+        "effects": 1,
         "lists": 2,
         "lake transactions": 2,
     }

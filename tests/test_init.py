@@ -47,6 +47,18 @@ def test_a_plain_file_is_understood_and_every_guess_explained(tmp_path: Path):
         assert any(sentence.startswith(f"{name} = ") for sentence in summary["sentences"])
 
 
+def test_what_is_assumed_of_a_contact_is_said_in_points(tmp_path: Path):
+    path = written(tmp_path, "customer_id,order_date,amount\nc1,2024-01-11 10:00,2.50\n")
+    settings, summary = proposed(path, tmp_path / "winback.yaml")
+    said = (
+        "A shift of 0.2 raises a return probability of 10 % to 11.9 %: +1.9 points (assumed; replace it once "
+        "you have measured)."
+    )
+    assert said in summary["sentences"]
+    assert said in (tmp_path / "winback.yaml").read_text()
+    assert settings.effect.assumed.mu == 0.2
+
+
 def test_semicolons_decimal_commas_german_dates_and_windows_letters(tmp_path: Path):
     rows = "\n".join(f"K{n};{n + 1:02}.03.2024;1.{n:03},50;Bücher" for n in range(28))
     path = written(tmp_path, f"Kunden-Nr;Datum;Betrag;Kategorie\n{rows}\n", "cp1252")

@@ -123,7 +123,7 @@ def test_the_csv_is_plain_and_its_numbers_have_fixed_digits(tmp_path: Path):
     assert cells["contact_cost"] == "0.050000"
     assert cells["churn_probability"] == "0.800000"
     assert cells["usual_gap_days"] == "21.00"
-    assert cells["cause"] == ""
+    assert cells["cause"] == "unknown"
 
 
 @pytest.mark.parametrize("start", list("=+-@\t\r"))

@@ -50,6 +50,11 @@ def run(settings: Settings, day: date = END) -> dict[str, Any]:
     return compare.fn(settings, settings.as_of(day.isoformat()))
 
 
+def measurements(settings: Settings) -> pl.DataFrame:
+    run(settings)
+    return pl.read_parquet(inputs.workspace(settings).measurements(END) / MEASUREMENTS)
+
+
 def test_a_complete_list_is_measured_and_told_in_plain_words(settings: Settings):
     told = run(settings)
     assert told["counts"] == {
@@ -199,6 +204,23 @@ def test_people_held_out_whom_another_tool_contacted_are_told(settings: Settings
     assert "1 of them were in two arms, to be contacted in one enrolment and held out in another" in " ".join(
         run(settings)["sentences"]
     )
+
+
+def test_causes_are_measured_for_both_arms_and_lists_from_before_there_were_causes_still_are(tmp_path: Path):
+    settings = shop(tmp_path)
+    causes = ("price", "service", "unknown")
+    write(settings, DAY, [{**row, "cause": causes[place % 3]} for place, row in enumerate(people())])
+    bought = [order(f"t{place}", after(DAY, 9), 2000, f"t{place}") for place in range(0, 60, 3)]
+    deliver(settings, "transactions", [*bought, order("someone", after(DAY, 91), 100, "newest")])
+    table = measurements(settings).filter(pl.col("outcome") == "net_margin", pl.col("by") == "cause")
+    assert table.select("group", "treated", "controls", "treated_mean", "control_mean").rows() == [
+        ("price", 20, 20, 20.0, 0.0),
+        ("service", 20, 20, 0.0, 0.0),
+        ("unknown", 20, 20, 0.0, 0.0),
+    ]
+    held_out = inputs.workspace(settings).list(DAY) / "holdout.parquet"
+    pl.read_parquet(held_out).drop("cause").write_parquet(held_out)
+    assert measurements(settings)["by"].unique().sort().to_list() == ["list", "offer_id"]
 
 
 def test_groups_and_a_second_lifetime_are_measured_when_their_time_has_come(tmp_path: Path):

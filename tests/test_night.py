@@ -125,6 +125,36 @@ def test_no_personal_data_outside_the_lake_and_the_quarantine(undisturbed: Path)
             assert not [customer for customer in known if customer in text], file
 
 
+def test_the_list_and_the_people_held_out_say_why_they_left_and_get_offers_that_answer_it(
+    undisturbed: Path,
+) -> None:
+    folder = undisturbed / f"lists/as_of={DAY}"
+    listed, held = (pl.read_parquet(folder / f"{name}.parquet") for name in ("winback", "holdout"))
+    let_down = pl.col("cause").is_in(["service", "quality", "delivery"])
+    for frame in (listed, held):
+        assert frame["cause"].null_count() == 0
+        assert frame.filter(pl.col("offer_id") == "recovery").select(let_down.all()).item()
+    # Recovery costs more than a message: for the others of them it does not pay.
+    profit = listed.filter(let_down, pl.col("selection") == "profit")
+    assert profit.height > 0
+    assert profit.filter(pl.col("offer_id") == "recovery").height > profit.height / 2
+    manifest = json.loads((folder / "manifest.json").read_text())
+    counts = manifest["counts"]
+    left_out = pl.read_parquet(folder / "excluded.parquet").filter(pl.col("reason") == "unmanageable").height
+    assert counts["excluded_by_reason"]["unmanageable"] == left_out > 0
+    assert any("nothing can be done about" in note for note in manifest["notes"])
+    assert sum(counts["listed_by_cause"].values()) == counts["listed"] == sum(counts["cause_from"].values())
+    assert min(counts["cause_from"].values()) > 0
+
+
+def test_what_people_wrote_stays_in_the_lake(shop: Path, undisturbed: Path) -> None:
+    words = "I called three times, and nobody called back."
+    assert words in (shop / "raw" / "feedback.csv").read_text()
+    for file in undisturbed.rglob("*"):
+        if file.is_file() and "lake" not in file.relative_to(undisturbed).parts:
+            assert words.encode() not in file.read_bytes(), file
+
+
 def test_the_same_night_again_changes_nothing(shop: Path, undisturbed: Path) -> None:
     before = digests(undisturbed)
     assert nightly(shop, undisturbed)["status"] == "unchanged"

@@ -179,6 +179,8 @@ def test_predictions_and_features_of_different_people_are_refused():
 
 def test_what_is_learned_of_an_offer_takes_the_place_of_what_is_assumed():
     class Learned:
+        reads = ()
+
         def shift(self, people: pl.DataFrame, offer: OfferOptions) -> tuple[Shift, Evidence]:
             assert offer.id == "message"
             return Shift(np.full(len(people), -0.3), np.full(len(people), 0.1)), Evidence.POOLED

@@ -9,7 +9,7 @@ from features.errors import DataRefused
 from models.effects import Evidence, assumed, response
 from models.options import EffectOptions, OfferOptions, UpliftOptions
 from models.uplift import Learned, UpliftModel, Verdict, contract_of, fit_uplift, judge_uplift, learn
-from models.uplift.contacts import Trial, matrix, ordered
+from models.uplift.contacts import Trial, matrix, newest, ordered
 from models.uplift.learners import Learner, fit_effects, scores
 from models.uplift.model import to_shift
 from models.uplift.trust import fit_trust
@@ -199,3 +199,12 @@ def test_noise_is_seldom_taken_for_an_effect():
         rows = known(contacts(2500, nothing, seed=100 + seed))
         found += fit_uplift(rows, contract_of(rows), OPTIONS, seed=seed) is not None
     assert found <= 2
+
+
+def test_the_newest_days_are_learned_from_and_never_part_of_one():
+    rows = pl.DataFrame({"as_of": [1] * 5 + [2] * 4 + [3] * 3})
+    assert newest(rows, 12).height == 12
+    assert sorted(newest(rows, 11)["as_of"].unique()) == [2, 3]
+    assert sorted(newest(rows, 7)["as_of"].unique()) == [2, 3]
+    assert sorted(newest(rows, 6)["as_of"].unique()) == [3]
+    assert sorted(newest(rows, 2)["as_of"].unique()) == [3]

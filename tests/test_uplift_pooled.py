@@ -164,3 +164,41 @@ def test_contacts_that_no_draw_could_have_placed_otherwise_are_refused():
         fit_pooled(rows.with_columns(assignment_probability=1.0), [MAIL], EFFECT)
     with pytest.raises(DataRefused, match="treated"):
         fit_pooled(rows.drop("treated"), [MAIL], EFFECT)
+
+
+def test_how_many_held_out_are_missing_is_what_it_takes():
+    rng = np.random.default_rng(5)
+    few = cells(everywhere(0.2), 15, rng, contacted=0.8)
+    known = fit_pooled(few, [MAIL], EFFECT)
+    missing = known.offers["message"].held_missing
+    assert not known.speaks_for("message")
+    assert missing is not None
+    assert missing > 0
+    held = known.offers["message"].held
+    times = -(-(held + missing) // held)
+    many = pl.concat([few.with_columns(list_id=pl.lit(str(place))) for place in range(times)])
+    assert fit_pooled(many, [MAIL], EFFECT).speaks_for("message")
+    assert not fit_pooled(many.filter(pl.col("list_id").cast(int) < times - 1), [MAIL], EFFECT).speaks_for(
+        "message"
+    )
+    enough = fit_pooled(cells(everywhere(0.2), 500, rng), [MAIL], EFFECT).offers["message"]
+    assert enough.held_missing == 0
+
+
+def test_contacts_that_surprise_weigh_as_much_as_those_that_do_not():
+    def told(treated: int, control: int) -> pl.DataFrame:
+        arms = [(True, place < treated) for place in range(200)]
+        arms += [(False, place < control) for place in range(200)]
+        rows = {"customer_id": [str(place) for place in range(400)], "treated": [one for one, _ in arms]}
+        return pl.DataFrame({**rows, "returned": [came for _, came in arms]}).with_columns(
+            offer_id=pl.lit("message"),
+            stage=pl.lit("lapsed"),
+            value_tier=pl.lit("gold"),
+            assignment_probability=pl.lit(0.5),
+        )
+
+    usual, harmful = (fit_pooled(told(*came), [MAIL], EFFECT) for came in ((22, 18), (10, 30)))
+    assert usual.speaks_for("message")
+    assert harmful.speaks_for("message")
+    stage, tier = pl.Series(["lapsed"]), pl.Series(["gold"])
+    assert harmful.shift(stage, tier, "message").mu[0] < 0 < usual.shift(stage, tier, "message").mu[0]

@@ -6,7 +6,7 @@ from typing import Any
 
 from features.contracts import TRANSACTIONS
 from features.errors import ConfigError
-from flows.init.document import write_document
+from flows.init.document import assumed_effect, write_document
 from flows.init.guess import guess
 from flows.init.guesses import Guesses
 from flows.init.sniff import look
@@ -59,7 +59,7 @@ def propose(
     write_document(output, sample, found, basis)
     return {
         "status": "done",
-        "sentences": [*sample.findings, *_explained(found), *_next(found, output, basis)],
+        "sentences": [*sample.findings, *_explained(found), assumed_effect(), *_next(found, output, basis)],
         "counts": {"rows_looked_at": sample.rows.height},
         "paths": {"config": str(output)},
     }

@@ -10,6 +10,8 @@ from features.contracts import TRANSACTIONS
 from flows.init.guesses import Guesses
 from flows.init.sniff import Sample
 from flows.workspace import publish_file
+from models.effects import moved
+from models.options import AssumedEffect
 
 _CONSENT = """\
 # On what ground may people be contacted? There is no default. One of
@@ -56,11 +58,28 @@ def _lines(sample: Sample, found: Guesses, basis: str | None) -> Iterator[str]:
     yield "  horizon_days: null  # who does not buy for so long has stopped; null: the data choose, once"
     yield "value:"
     yield "  margin_rate: 0.3    # net margin as a share of the amount where the cost is unknown: your own"
+    yield from _effect()
     yield "list:"
     yield "  capacity: 500       # most people to contact in one list"
     yield ""
     yield from _CONSENT.splitlines()
     yield from ("consent:", f"  basis: {basis}") if basis else ("# consent:", "#   basis: assumed")
+
+
+def assumed_effect() -> str:
+    """What a new config assumes of a contact, and what that means for somebody."""
+    shift, usual = AssumedEffect().mu, 0.1
+    reached = moved(usual, shift)
+    return (
+        f"A shift of {shift} raises a return probability of {100 * usual:.0f} % to {100 * reached:.1f} %: "
+        f"{100 * (reached - usual):+.1f} points (assumed; replace it once you have measured)."
+    )
+
+
+def _effect() -> Iterator[str]:
+    yield "effect:               # what a contact changes, on the log-odds of buying, until own contacts tell"
+    yield f"  # {assumed_effect()}"
+    yield f"  assumed: {_value(AssumedEffect().model_dump())}"
 
 
 def _options(options: dict[str, Any], indent: int) -> Iterator[str]:

@@ -35,6 +35,9 @@ class Group(StrEnum):
     SURROUNDINGS = "surroundings"
 
 
+UNTOLD = frozenset((Group.SILENCE, Group.HABIT, Group.SURROUNDINGS))
+
+
 # `*` stands for a number.
 FEATURES: Mapping[Group, tuple[str, ...]] = {
     Group.SILENCE: (

@@ -2,7 +2,7 @@
 
 from models.tracking.changes import CONTRACT, Changes, changes
 from models.tracking.content import SNAPSHOT, TRAINING, TRIAL, NestedRun, TrainingRecord
-from models.tracking.earned import LISTS, record_lists
+from models.tracking.earned import EFFECTS, LISTS, record_effects, record_lists
 from models.tracking.entries import Data, Facts
 from models.tracking.record import (
     BOOSTER,
@@ -42,6 +42,7 @@ __all__ = [
     "CHALLENGER",
     "CHAMPION",
     "CONTRACT",
+    "EFFECTS",
     "KEY",
     "KIND",
     "LISTS",
@@ -72,6 +73,7 @@ __all__ = [
     "model_of",
     "promised",
     "promote",
+    "record_effects",
     "record_lists",
     "record_matured",
     "record_night",

@@ -1,4 +1,6 @@
-"""What all lists together earned, in MLflow: a run of its own called `lists`, one step per day of measuring.
+"""What all lists together earned and taught, in MLflow: runs of their own called `lists` and `effects`.
+
+`lists` has one step per day of measuring, `effects` one per day of the newest list that was learned from.
 
 What one list earned stands beside the training of the model that made it, see `models.tracking.watched`.
 """
@@ -14,7 +16,7 @@ from models.tracking.watched import points
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-LISTS = "lists"
+LISTS, EFFECTS = "lists", "effects"
 
 
 def record_lists(store: Store, horizon_days: int, as_of: date, figures: Mapping[str, float]) -> bool:
@@ -29,23 +31,43 @@ def record_lists(store: Store, horizon_days: int, as_of: date, figures: Mapping[
     Raises:
         WinbackError: when the store cannot be reached.
     """
+    return _record(store, horizon_days, LISTS, as_of, figures)
+
+
+def record_effects(
+    store: Store, horizon_days: int, as_of: date, figures: Mapping[str, float], tags: Mapping[str, str]
+) -> bool:
+    """Write what contacts have taught by a day, with tags for what is no number; see `record_lists`."""
+    return _record(store, horizon_days, EFFECTS, as_of, figures, tags)
+
+
+def _record(  # noqa: PLR0917 - where, then what
+    store: Store,
+    horizon_days: int,
+    kind: str,
+    as_of: date,
+    figures: Mapping[str, float],
+    tags: Mapping[str, str] | None = None,
+) -> bool:
     if not exists(store):
         return False
     with connected(store) as client:
         experiment = client.get_experiment_by_name(f"churn-{horizon_days}d")
         if experiment is None:
             return False
-        run = _run(client, str(experiment.experiment_id))
+        run = _run(client, str(experiment.experiment_id), kind)
         for metrics in points(as_of, figures):
             client.log_batch(run, metrics=metrics)
+        for name, value in (tags or {}).items():
+            client.set_tag(run, name, value)
     return True
 
 
-def _run(client: "MlflowClient", experiment: str) -> str:
-    """The run of all lists, made when there is none."""
-    found = client.search_runs([experiment], f"tags.`{KIND}` = '{LISTS}'", max_results=1)
+def _run(client: "MlflowClient", experiment: str, kind: str) -> str:
+    """The run of its kind, made when there is none."""
+    found = client.search_runs([experiment], f"tags.`{KIND}` = '{kind}'", max_results=1)
     if found:
         return str(found[0].info.run_id)
-    made = client.create_run(experiment, run_name=LISTS, tags={KIND: LISTS})
+    made = client.create_run(experiment, run_name=kind, tags={KIND: kind})
     client.set_terminated(made.info.run_id, "FINISHED")
     return str(made.info.run_id)

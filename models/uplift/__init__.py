@@ -10,15 +10,18 @@ from models.uplift.learned import Learned, learn
 from models.uplift.model import UpliftModel, Verdict, fit_uplift, judge_uplift
 from models.uplift.policy import difference, policy_value
 from models.uplift.pooled import Pooled, fit_pooled
+from models.uplift.standing import Standing, changed, standings
 
 __all__ = [
     "Estimate",
     "Judged",
     "Learned",
     "Pooled",
+    "Standing",
     "UpliftModel",
     "Verdict",
     "auuc",
+    "changed",
     "contract_of",
     "curves",
     "difference",
@@ -29,4 +32,5 @@ __all__ = [
     "policy_value",
     "qini",
     "qini_over_folds",
+    "standings",
 ]

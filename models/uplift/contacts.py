@@ -90,6 +90,16 @@ def ordered(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.sort([name for name in _ORDER if name in rows.columns])
 
 
+def newest(rows: pl.DataFrame, most: int) -> pl.DataFrame:
+    """The contacts of the newest days, whole days, at most so many; those of one day at the least."""
+    if rows.height <= most or "as_of" not in rows.columns:
+        return rows
+    days = rows.group_by("as_of").len().sort("as_of", descending=True)
+    fitting = days.filter(pl.col("len").cum_sum() <= most)["as_of"]
+    first = days["as_of"][0] if fitting.is_empty() else fitting[-1]
+    return rows.filter(pl.col("as_of") >= first)
+
+
 def _beside(rows: pl.DataFrame) -> list[str]:
     return sorted(name for name in rows.columns if name in _TOLD or not is_feature(name))
 

@@ -6,7 +6,7 @@ weigh enough against the assumption, else C. Every row says which.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Self
 
 import polars as pl
@@ -14,7 +14,8 @@ import polars as pl
 from models.effects import Evidence, Shift, assumed
 from models.matrix import FeatureContract
 from models.options import EffectOptions, OfferOptions, UpliftOptions
-from models.uplift.contacts import contract_of
+from models.uplift.contacts import contract_of, newest
+from models.uplift.curves import Estimate
 from models.uplift.model import UpliftModel, judge_uplift
 from models.uplift.pooled import LEAST_WEIGHT, Pooled, fit_pooled
 
@@ -30,12 +31,14 @@ class Learned:
         models: A, of the offers that have one.
         assumption: C.
         notes: one sentence per offer: what speaks, and why.
+        qini: offer: outcome: Qini of what was learned, credible or not; only of offers with enough contacts.
     """
 
     pooled: Pooled
     models: Mapping[str, UpliftModel]
     assumption: EffectOptions
     notes: tuple[str, ...]
+    qini: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
 
     def evidence(self, offer: str) -> Evidence:
         """Where the effect of an offer comes from."""
@@ -64,6 +67,10 @@ class Learned:
             "assumption": self.assumption.model_dump(mode="json"),
             "models": {offer: model.to_json() for offer, model in self.models.items()},
             "notes": list(self.notes),
+            "qini": {
+                offer: {name: asdict(one) for name, one in found.items()}
+                for offer, found in self.qini.items()
+            },
         }
         text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
         trees = {
@@ -84,7 +91,11 @@ class Learned:
                 trees[offer][outcome, part] = raw
         models = {name: UpliftModel.from_json(one, trees[name]) for name, one in content["models"].items()}
         assumption = EffectOptions.model_validate(content["assumption"])
-        return cls(Pooled.from_json(content["pooled"]), models, assumption, tuple(content["notes"]))
+        qini = {
+            offer: {name: Estimate(**one) for name, one in found.items()}
+            for offer, found in content["qini"].items()
+        }
+        return cls(Pooled.from_json(content["pooled"]), models, assumption, tuple(content["notes"]), qini)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -115,14 +126,16 @@ def learn(
         DataRefused: when rows cannot be compared.
     """
     pooled = fit_pooled(rows, offers, effect)
-    models, notes = {}, []
+    models, notes, qini = {}, [], {}
     for offer in offers:
-        own = rows.filter(pl.col("offer_id") == offer.id)
+        own = newest(rows.filter(pl.col("offer_id") == offer.id), options.most_contacts)
         verdict = judge_uplift(own, contract or contract_of(own), options, seed)
         if verdict.model is not None:
             models[offer.id] = verdict.model
+        if verdict.uplifts:
+            qini[offer.id] = {name: one.qini for name, one in verdict.uplifts.items()}
         notes.append(_note(offer.id, pooled, "; ".join(verdict.notes), learned=verdict.model is not None))
-    return Learned(pooled, models, effect, tuple(notes))
+    return Learned(pooled, models, effect, tuple(notes), qini)
 
 
 def _note(offer: str, pooled: Pooled, found: str, *, learned: bool) -> str:

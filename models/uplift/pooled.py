@@ -36,6 +36,8 @@ _STEPS = 20
 # Which part of the variance of the doubt is about cells, not about the offer.
 _OF_CELLS = 0.1
 _SURE = 1e-3
+# How many times the contacts until now to look ahead.
+_FARTHEST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class OfferEffect:
         weight: of own contacts in that mean, against the assumption: 0 to 1.
         contacted: people contacted.
         held: people held out.
+        held_missing: people held out more, as lists go, until own contacts weigh enough; None: not known.
     """
 
     mu: Mapping[str, float]
@@ -59,6 +62,7 @@ class OfferEffect:
     weight: float
     contacted: int
     held: int
+    held_missing: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +143,53 @@ def _of_offer(
         mean, sd = float(said.mu.mean()), float(said.sd.mean())
         return OfferEffect(_named(names, said.mu), _named(names, said.sd), mean, sd, 0.0, *sizes)
     shrunk = _shrunk(excess, information, float(doubt[0]))
-    share = information / information.sum()
-    mean = float((share * said.mu).sum()) + shrunk.mean
-    assumed_variance = doubt[0] ** 2 * (1 - _OF_CELLS + _OF_CELLS * float((share**2).sum()))
-    weight = 1 - min(shrunk.mean_variance / assumed_variance, 1.0)
+    mean = float((information * said.mu).sum() / information.sum()) + shrunk.mean
     return OfferEffect(
         _named(names, said.mu + shrunk.cells),
         _named(names, np.sqrt(shrunk.variances)),
         mean,
         float(np.sqrt(shrunk.mean_variance)),
-        float(weight),
+        _weight(information, float(doubt[0])),
         *sizes,
+        _held_missing(information, float(doubt[0]), sizes[1]),
     )
+
+
+def _weight(information: Array, doubt: float) -> float:
+    """By how much less the mean is doubted than before any contact, were the cells as unlike as assumed.
+
+    It hangs on how much the contacts say, not on what they say: a surprise, too, is knowledge.
+    """
+    share, spread, prior = information / information.sum(), *_parts(doubt)
+    variance = 1 / information[information > 0]
+    seen, own = share[information > 0], spread / (variance + spread)
+    total = (1 / (variance + spread)).sum() + 1 / prior
+    after = (seen**2 * own * variance).sum() + (seen * (1 - own)).sum() ** 2 / total
+    return float(1 - min(after / (prior + spread * (share**2).sum()), 1.0))
+
+
+def _parts(doubt: float) -> tuple[float, float]:
+    """Variance of cells around the mean of the offer, and of that mean."""
+    return doubt**2 * _OF_CELLS, doubt**2 * (1 - _OF_CELLS)
+
+
+def _held_missing(information: Array, doubt: float, held: int) -> int | None:
+    """How many more it takes if as much is learned from each as from those until now."""
+
+    def enough(people: int) -> bool:
+        return _weight(information * (people / held), doubt) >= LEAST_WEIGHT
+
+    if held == 0 or enough(held):
+        return 0 if held else None
+    few, many = held, 2 * held
+    while not enough(many):
+        if many > held * _FARTHEST:
+            return None
+        few, many = many, 2 * many
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (few, middle) if enough(middle) else (middle, many)
+    return many - held
 
 
 def _named(names: Sequence[str], values: Array) -> dict[str, float]:
@@ -194,8 +233,8 @@ class _Shrunk:
 
 
 def _shrunk(excess: Array, information: Array, doubt: float) -> _Shrunk:
-    spread = (_GRID * doubt)[:, None] ** 2 * _OF_CELLS
-    prior = doubt**2 * (1 - _OF_CELLS)
+    of_cells, prior = _parts(doubt)
+    spread = _GRID[:, None] ** 2 * of_cells
     seen = information > 0
     variance = 1 / np.where(seen, information, 1.0)
     precision = np.where(seen, 1 / (variance + spread), 0.0)

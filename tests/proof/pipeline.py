@@ -21,14 +21,13 @@ from models.eligibility import ENROLMENTS, Known
 from models.fitting import fit
 from models.lesson import learnable
 from models.matrix import is_feature
-from models.options import UpliftOptions
 from models.splits import complete_snapshots, customer_fold
 from models.uplift import learn
 from models.uplift.learned import Learned
 from models.uplift.pooled import fit_pooled
 from tests.proof.chances import WINDOW
 from tests.proof.tables import CONTACTS, OPENING, as_of, history, numbers
-from tests.proof.terms import FEATURES, RECIPE, REFITS, STAGES
+from tests.proof.terms import FEATURES, RECIPE, REFITS, STAGES, UPLIFT
 from tests.proof.worlds import Numbers, Shop
 
 _DRAWN = ("customer_id", "arm", "selection", "assignment_probability", "offer_id", "value_tier", "stratum")
@@ -75,7 +74,7 @@ class Pipeline:
         rows = outcomes(pl.concat(self._drawn), shop).drop("window_margin")
         own = self.rules
         if week in REFITS or not isinstance(own.effects, Learned):
-            return learn(rows, own.offers, own.effect, UpliftOptions(), seed=RECIPE.seed)
+            return learn(rows, own.offers, own.effect, UPLIFT, seed=RECIPE.seed)
         return replace(own.effects, pooled=fit_pooled(rows, own.offers, own.effect))
 
     def _enrol(self, decision: Decision, facts: pl.DataFrame, predictions: pl.DataFrame) -> None:
