@@ -111,10 +111,10 @@ def test_a_thin_cell_leans_on_its_offer_and_a_full_one_on_itself():
 
 
 def test_intervals_of_cells_cover_nine_times_in_ten_where_the_assumption_is_right():
-    """Truth drawn as the model believes it: offer by Normal(0.2, 0.9 * 0.2^2), spread by a half-t."""
+    """Truth drawn as the model believes it: offer by Normal(0.2, 0.1^2 * 2), spread by a half-t."""
     rng, inside, means = np.random.default_rng(5), [], []
     for _ in range(150):
-        mean, spread = 0.2 + 0.2 * 0.9**0.5 * rng.normal(), 0.2 * 0.05**0.5 * abs(rng.standard_t(4))
+        mean, spread = 0.2 + 0.2 / 2**0.5 * rng.normal(), 0.1 * abs(rng.standard_t(4))
         shifts = {cell: mean + spread * rng.normal() for cell in everywhere(0)}
         people = int(rng.choice([100, 500, 2000]))
         offer = fit_pooled(cells(shifts, people, rng), [MAIL], EFFECT).offers["message"]

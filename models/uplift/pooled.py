@@ -1,13 +1,11 @@
 """Evidence B: the shift on the log-odds, pooled from own past contacts per offer, stage and tier.
 
 Cells (an offer to a stage and tier) differ from what is assumed by `e ~ Normal(m, t^2)`, the offer's mean by
-`m ~ Normal(0, 0.9 s^2)`, with s the doubt of the assumption. Most of the doubt is about the offer, a tenth
-of the variance about its cells: t has a half-t prior of mean square 0.1 s^2 (Gelman 2006), so that with no
-contacts what comes out is what was assumed. Few contacts say more of an offer than of its cells, and cells
-told apart by noise cost the best people their place; large differences still show, the half-t has long
-tails. t is integrated over its restricted likelihood times prior on a grid, as in the normal-normal model of
-random effects (Rover 2020, J. Stat. Softw. 93(6)): with few cells a plugged-in moment estimate is too often
-0, and its intervals too short.
+`m ~ Normal(0, s^2 / 2)`, with s the doubt of the assumption. Half of the doubt is about the offer, half about
+its cells: t has a half-t prior of mean square s^2 / 2 (Gelman 2006), so that with no contacts what comes
+out is what was assumed. t is integrated over its restricted likelihood times prior on a grid, as in the
+normal-normal model of random effects (Rover 2020, J. Stat. Softw. 93(6)): with few cells a plugged-in moment
+estimate is too often 0, and its intervals too short.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,8 +31,6 @@ _GRID = np.linspace(0, 8, 161)
 _PRIOR = (1 + _GRID**2 / 4) ** -2.5
 _GRID, _PRIOR = _GRID / np.sqrt((_PRIOR * _GRID**2).sum() / _PRIOR.sum()), np.log(_PRIOR)
 _STEPS = 20
-# Which part of the variance of the doubt is about cells, not about the offer.
-_OF_CELLS = 0.1
 _SURE = 1e-3
 # How many times the contacts until now to look ahead.
 _FARTHEST = 1000
@@ -160,17 +156,12 @@ def _weight(information: Array, doubt: float) -> float:
 
     It hangs on how much the contacts say, not on what they say: a surprise, too, is knowledge.
     """
-    share, spread, prior = information / information.sum(), *_parts(doubt)
+    share, spread = information / information.sum(), doubt**2 / 2
     variance = 1 / information[information > 0]
     seen, own = share[information > 0], spread / (variance + spread)
-    total = (1 / (variance + spread)).sum() + 1 / prior
+    total = (1 / (variance + spread)).sum() + 1 / spread
     after = (seen**2 * own * variance).sum() + (seen * (1 - own)).sum() ** 2 / total
-    return float(1 - min(after / (prior + spread * (share**2).sum()), 1.0))
-
-
-def _parts(doubt: float) -> tuple[float, float]:
-    """Variance of cells around the mean of the offer, and of that mean."""
-    return doubt**2 * _OF_CELLS, doubt**2 * (1 - _OF_CELLS)
+    return float(1 - min(after / (spread * (1 + (share**2).sum())), 1.0))
 
 
 def _held_missing(information: Array, doubt: float, held: int) -> int | None:
@@ -233,12 +224,12 @@ class _Shrunk:
 
 
 def _shrunk(excess: Array, information: Array, doubt: float) -> _Shrunk:
-    of_cells, prior = _parts(doubt)
-    spread = _GRID[:, None] ** 2 * of_cells
+    scale = doubt / np.sqrt(2)
+    spread = (_GRID * scale)[:, None] ** 2
     seen = information > 0
     variance = 1 / np.where(seen, information, 1.0)
     precision = np.where(seen, 1 / (variance + spread), 0.0)
-    total = precision.sum(axis=1) + 1 / prior
+    total = precision.sum(axis=1) + 1 / scale**2
     mean = (precision * excess).sum(axis=1) / total
     fit = np.log(np.where(seen, precision, 1.0)).sum(axis=1) - np.log(total)
     fit += mean**2 * total - (precision * excess**2).sum(axis=1)
