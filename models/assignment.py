@@ -68,7 +68,7 @@ def is_universal(share: float, salt: str, day: date, length: Period) -> pl.Expr:
     return (uniform("person_id", f"{salt}|universal|{period(day, length)}") < share).alias("is_universal")
 
 
-def is_control(share: float, salt: str, list_id: str) -> pl.Expr:
+def is_control(share: float | pl.Expr, salt: str, list_id: str) -> pl.Expr:
     """Whether a person (`person_id`) is not contacted if this list selects them."""
     return (uniform("person_id", f"{salt}|control|{list_id}") < share).alias("is_control")
 

@@ -11,16 +11,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from features.errors import WinbackError
 from models.matrix import FeatureContract, to_matrix
+from models.metrics import Array
 from models.returning import CHURN, REACTIVATION, ReturnModel
 from models.timing import Timing
 from models.value import Worth
 from models.window import WindowMargin
+from models.won import Won
 
-_SCHEMA = 3
+_SCHEMA = 4
 _JSON = "bundle.json"
 _DIRECT, _TIMING = "window_direct", "timing"
 _CHUNK = 200_000
@@ -36,6 +39,7 @@ class Bundle:
         window: margin inside the outcome window.
         returned: V1.
         stayed: V0.
+        won: how much of what follows a return counts when a contact has won it.
         timing: when those who return come.
         about: what it was trained on and with, JSON values.
     """
@@ -45,6 +49,7 @@ class Bundle:
     window: WindowMargin
     returned: Worth
     stayed: Worth
+    won: Won
     timing: Timing
     about: Mapping[str, Any]
 
@@ -72,6 +77,7 @@ class Bundle:
             "window": self.window.to_json(),
             "returned": self.returned.to_json(),
             "stayed": self.stayed.to_json(),
+            "won": self.won.to_json(),
             "timing": self.timing.to_json(),
         }
         text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
@@ -119,6 +125,7 @@ def load_bundle(folder: Path) -> Bundle:
         window,
         Worth.from_json(content["returned"], *_trees(folder, "returned"), window),
         Worth.from_json(content["stayed"], *_trees(folder, "stayed")),
+        Won.from_json(content["won"]),
         Timing.from_json(content["timing"], _tree(folder, _TIMING)),
         content["about"],
     )
@@ -141,9 +148,10 @@ def predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
         features: feature frame with `as_of`, `customer_id` and `stage`.
 
     Returns:
-        customer_id, as_of, p0, churn_probability, p0_se, expected_margin, margin_low and margin_high (bounds
-        of one person's margin in the window), value_if_returned (S), value_if_not_returned (V0), value_se (of
-        S), days_to_return (expected, if they return); money in minor units, Float64.
+        customer_id, as_of, p0, churn_probability, p0_se, expected_margin, margin_low and margin_high
+        (bounds of one person's margin in the window), value_if_returned (S), value_if_not_returned (V0),
+        value_se (of S), expected_worth (over all months, whether they return or not), days_to_return
+        (expected, if they return); money in minor units, Float64.
 
     Raises:
         DataRefused: when the features do not fit the model.
@@ -157,8 +165,9 @@ def _predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
     p0, p0_se = bundle.returning.p0(matrix, features)
     expected = bundle.window.expected(matrix, stage, p0)
     low, high = bundle.window.interval.bounds(expected)
-    won, won_error = bundle.returned.predict(matrix, stage)
-    left, left_error = bundle.stayed.predict(matrix, stage)
+    returned, _ = bundle.returned.predict(matrix, stage)
+    left, _ = bundle.stayed.predict(matrix, stage)
+    won, won_error = _won(bundle, matrix, stage)
     return features.select("customer_id", "as_of").with_columns(
         p0=p0,
         churn_probability=1 - p0,
@@ -166,11 +175,23 @@ def _predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
         expected_margin=expected,
         margin_low=low,
         margin_high=high,
-        value_if_returned=won - left,
+        value_if_returned=won,
         value_if_not_returned=left,
-        value_se=(won_error**2 + left_error**2) ** 0.5,
+        value_se=won_error,
+        expected_worth=p0 * returned + (1 - p0) * left,
         days_to_return=bundle.timing.predict(matrix, stage),
     )
+
+
+def _won(bundle: Bundle, matrix: pl.DataFrame, stage: pl.Series) -> tuple[Array, Array]:
+    """S and its standard error: the margin of the window, and of what follows what a contact has won."""
+    first, first_error = bundle.returned.first(matrix, stage)
+    later, later_error = bundle.returned.later(matrix, stage)
+    left, left_error = bundle.stayed.predict(matrix, stage)
+    share, share_error = bundle.won.share(matrix)
+    follows = later - left
+    variance = first_error**2 + share**2 * (later_error**2 + left_error**2) + (follows * share_error) ** 2
+    return first + share * follows, np.sqrt(variance)
 
 
 def _trees(folder: Path, name: str) -> tuple[bytes | None, bytes | None]:

@@ -19,6 +19,7 @@ from models.source_code import code_digest
 from models.timing import fit_timing
 from models.value import fit_worth
 from models.window import WindowMargin, fit_window
+from models.won import fit_won, won_notes
 
 _LEARNED_WITH = ("xgb", "train", "search", "value", "stages")
 _WITHOUT_EFFECT = (("xgb", "threads"), ("train", "even_if_unfit"), ("train", "promote_tolerance"))
@@ -96,9 +97,10 @@ def fit(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | None =
         rows, contract, as_of, window=window, xgb=recipe.trees, value=recipe.value, seed=recipe.seed
     )
     timing = fit_timing(rows, contract, as_of, recipe.trees, recipe.seed)
-    notes = (*window_notes, *worth_notes)
+    follows = fit_won(rows, as_of.horizon_days)
+    notes = (*window_notes, *worth_notes, *won_notes(follows, rows))
     about = {**_about(rows, as_of, recipe, notes), "recipe": recipe.digest(contract), "code": code_digest()}
-    bundle = Bundle(contract, churn.model, window, won, left, timing, about)
+    bundle = Bundle(contract, churn.model, window, won, left, follows, timing, about)
     return Fitted(bundle, churn, notes)
 
 

@@ -72,6 +72,30 @@ class Limits:
         )
         return rest, explore
 
+    def left(self, contacted: pl.DataFrame) -> "Limits":
+        """What some contacts leave, of no stock: what is scarce is not spent on learning.
+
+        Args:
+            contacted: `expected_cost` and `channel` of each.
+        """
+        spent, people = int(contacted.select(fine_cost().sum()).item()), contacted.height
+        by_channel = dict(contacted["channel"].value_counts().iter_rows())
+        return Limits(
+            None if self.budget is None else max(self.budget - spent, 0),
+            None if self.capacity is None else max(self.capacity - people, 0),
+            {name: max(limit - by_channel.get(name, 0), 0) for name, limit in self.channels.items()},
+            dict.fromkeys(self.stock, 0),
+        )
+
+    def at_most(self, other: "Limits") -> "Limits":
+        """The narrower of both."""
+        return Limits(
+            _lower(self.budget, other.budget),
+            _lower(self.capacity, other.capacity),
+            {name: min(limit, other.channels.get(name, limit)) for name, limit in self.channels.items()},
+            {name: min(limit, other.stock.get(name, limit)) for name, limit in self.stock.items()},
+        )
+
     def groups(self, offers: Sequence[OfferOptions]) -> list[Group]:
         """The limits on people, the narrow ones first."""
         found = [
@@ -100,6 +124,10 @@ def limits(options: ListOptions, offers: Sequence[OfferOptions], currency: str) 
 def fine_cost(column: str = "expected_cost") -> pl.Expr:
     """Minor units to fine units, rounded up, so that a budget is never overdrawn by rounding."""
     return (pl.col(column) * FINE).round(3).ceil().cast(pl.Int64).alias("fine_cost")
+
+
+def _lower(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else min(one, other)
 
 
 def _part(limit: int | None, share: float) -> int | None:

@@ -211,6 +211,18 @@ class ListOptions(Options):
     min_value: float = Field(default=0, description="least value_if_returned, reporting currency")
     top_value_share: Share = Field(default=1, description="only this top share by value_if_returned")
     control_share: Share = Field(default=0.1, description="drawn inside the list and not contacted")
+    trial_control_share: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=0.5,
+        description="what the budget has left goes to people whose expected profit is above 0 but not surely "
+        "so, this share of them held out; null leaves it unspent",
+    )
+    trial_share: float = Field(
+        default=0.3,
+        ge=0,
+        lt=1,
+        description="most of the budget that is tried on them once own contacts speak for the offer; while "
+        "its effect is assumed, all that is left",
+    )
     universal_share: Share = Field(default=0.02, description="stable holdout of everyone, per period")
     universal_period: Literal["year", "quarter"] = Field(default="year")
     explore_share: float = Field(

@@ -32,6 +32,7 @@ PREDICTIONS = pl.Schema(
         "value_if_returned": pl.Float64(),
         "value_if_not_returned": pl.Float64(),
         "value_se": pl.Float64(),
+        "expected_worth": pl.Float64(),
     }
 )
 

@@ -20,6 +20,7 @@ from models.appraisal import Rules
 from models.assignment import Arm, Selection, exploration_draw, is_control, is_universal
 from models.choices import choices, in_hash_order
 from models.contenders import by_merit, pays
+from models.effects import Evidence
 from models.eligibility import Reason, first_reason
 from models.hull import NONE
 from models.limits import FINE, Limits, fine_cost, limits
@@ -115,16 +116,23 @@ def select(people: pl.DataFrame, offers: pl.DataFrame, rules: Rules, day: date, 
     """
     options = rules.list
     main, explore = limits(options, rules.offers, rules.currency).split(options.explore_share)
-    drawn = people.with_columns(
+    drawn = people.with_columns(held_share=_held_share(options)).with_columns(
         is_universal(options.universal_share, options.salt, day, options.universal_period),
-        is_control(options.control_share, options.salt, list_id),
+        is_control(pl.col("held_share"), options.salt, list_id),
     )
     strong = drawn.filter(pl.all_horizontal(pl.col("reason", "cut").is_null()))
-    selected, walked, figures = _chosen(strong, offers, main, rules)
-    contacted = int(selected.select(_contacted().sum()).item())
-    below = drawn.join(selected, on="customer_id", how="anti")
-    explored = _explore(_with_plenty(below, offers, rules), explore, contacted, options, list_id)
-    enrolled = pl.concat([_assign(selected, options), explored])
+    selected, found = _chosen(strong, offers.filter(pays()), main, rules)
+    walked, figures = found
+    below = _with_plenty(drawn.join(selected, on="customer_id", how="anti"), offers, rules)
+    tried = below.clear()
+    if options.trial_control_share is not None and selected.height == strong.height:
+        tried = _trial(below, main, main.left(selected.filter(_contacted())), rules)
+    contacted = sum(int(some.select(_contacted().sum()).item()) for some in (selected, tried))
+    untried = below.join(tried, on="customer_id", how="anti")
+    explored = _explore(untried, explore, contacted, options, list_id)
+    enrolled = pl.concat(
+        [_assign(selected, options, Selection.PROFIT), _assign(tried, options, Selection.EXPLORE), explored]
+    )
     left_out = pl.coalesce("reason", "cut", pl.lit(str(Reason.BEYOND_BUDGET)))
     rest = people.join(enrolled, on="customer_id", how="anti").with_columns(reason=left_out)
     there = people.drop(_OFFER).join(enrolled, on="customer_id")
@@ -133,13 +141,13 @@ def select(people: pl.DataFrame, offers: pl.DataFrame, rules: Rules, day: date, 
 
 def _chosen(
     people: pl.DataFrame, offers: pl.DataFrame, limits: Limits, rules: Rules
-) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
-    """Those of the people who are selected, with the offer they are made; the path; the figures."""
+) -> tuple[pl.DataFrame, tuple[pl.DataFrame, dict[str, Any]]]:
+    """Those of the people who are selected, with the offer they are made; the path, and the figures."""
     drawn = people.select("customer_id", contacted=_contacted())
     entries = in_hash_order(
-        offers.filter(pays())
-        .select("customer_id", "offer_id", "expected_incremental_profit", "expected_cost")
-        .join(drawn, on="customer_id"),
+        offers.select("customer_id", "offer_id", "expected_incremental_profit", "expected_cost").join(
+            drawn, on="customer_id"
+        ),
         rules.list.salt,
     )
     numbers = choices(entries, [offer.id for offer in rules.offers], rules.list.salt)
@@ -147,7 +155,35 @@ def _chosen(
     taken = entries[found.entry[found.entry != NONE]].select("customer_id", "offer_id")
     made = offers.join(taken, on=["customer_id", "offer_id"], how="semi")
     selected = people.drop(_OFFER).join(made, on="customer_id", validate="1:1")
-    return selected, path(numbers, found, rules.currency), _figures(found, rules.currency)
+    return selected, (path(numbers, found, rules.currency), _figures(found, rules.currency))
+
+
+def _trial(below: pl.DataFrame, whole: Limits, left: Limits, rules: Rules) -> pl.DataFrame:
+    """People whom what is left is tried on: by the expected profit worth a contact, only not surely so.
+
+    While effects are assumed all that is left: each contact is an experiment then. Once own contacts speak, a
+    share of the whole, so that a few unlucky outcomes do not end all learning.
+    Nobody is tried before everybody with strong potential is selected, and where nothing limits the list
+    nothing is left: it is known then what there was to spend.
+    """
+    if left.budget is None and left.capacity is None:
+        return below.clear()
+    promising = below.filter(pl.col("reason").is_null() & _is_promising() & ~pl.col("is_universal"))
+    if (promising["evidence"] != str(Evidence.ASSUMED)).any():
+        left = left.at_most(whole.split(rules.list.trial_share)[1])
+    return _chosen(promising, promising.select(APPRAISALS.names()), left, rules)[0]
+
+
+def _is_promising() -> pl.Expr:
+    return pl.col("cut").eq_missing(str(Reason.NOT_PROFITABLE)) & (_EIP > 0) & ~pl.col("harmful")
+
+
+def _held_share(options: ListOptions) -> pl.Expr:
+    """The share held out of people like each: half of those who are tried teach most."""
+    usual = pl.lit(options.control_share)
+    if options.trial_control_share is None:
+        return usual
+    return pl.when(_is_promising()).then(pl.lit(options.trial_control_share)).otherwise(usual)
 
 
 def _contacted() -> pl.Expr:
@@ -180,7 +216,7 @@ def _with_plenty(people: pl.DataFrame, offers: pl.DataFrame, rules: Rules) -> pl
     return people.drop(_OFFER).join(first, on="customer_id", validate="1:1")
 
 
-def _assign(selected: pl.DataFrame, options: ListOptions) -> pl.DataFrame:
+def _assign(selected: pl.DataFrame, options: ListOptions, why: Selection) -> pl.DataFrame:
     universal, control = pl.col("is_universal"), pl.col("is_control")
     return selected.select(
         "customer_id",
@@ -190,12 +226,12 @@ def _assign(selected: pl.DataFrame, options: ListOptions) -> pl.DataFrame:
         .when(control)
         .then(pl.lit(str(Arm.CONTROL)))
         .otherwise(pl.lit(str(Arm.TREATMENT))),
-        selection=pl.lit(str(Selection.PROFIT)),
+        selection=pl.lit(str(why)),
         assignment_probability=pl.when(universal)
         .then(options.universal_share)
         .when(control)
-        .then(options.control_share)
-        .otherwise(1 - options.control_share),
+        .then("held_share")
+        .otherwise(1 - pl.col("held_share")),
     )
 
 
@@ -227,7 +263,7 @@ def _explore(
         *_OFFER,
         arm=pl.lit(str(Arm.EXPLORE)),
         selection=pl.lit(str(Selection.EXPLORE)),
-        assignment_probability=(1 - options.control_share) * chance,
+        assignment_probability=(1 - pl.col("held_share")) * chance,
     )
 
 

@@ -28,7 +28,7 @@ _BROAD_PRODUCTS = 3
 
 def worth() -> pl.Expr:
     """Expected margin over the value horizon, minor units."""
-    return pl.col("value_if_not_returned") + pl.col("p0") * pl.col("value_if_returned")
+    return pl.col("expected_worth")
 
 
 def limits(worths: pl.Series) -> tuple[float, ...]:
@@ -46,8 +46,7 @@ def with_tier(people: pl.DataFrame, above: Sequence[float] | None = None) -> pl.
     gold without the other.
 
     Args:
-        people: `p0`, `value_if_returned`, `value_if_not_returned`; `active_days`, `categories` and
-            `products_bought` where known.
+        people: `expected_worth`; `active_days`, `categories` and `products_bought` where known.
         above: the `limits` of all customers; default of these.
     """
     edges = limits(people.select(worth()).to_series()) if above is None else above

@@ -58,13 +58,24 @@ class Worth:
         The error is that of the mean: of the window's, of the later months', and as much of the tail again as
         is not known of it.
         """
+        later, error = self.later(matrix, stage)
+        if self.window is None:
+            return later, error
+        first, doubt = self.first(matrix, stage)
+        return later + first, np.sqrt(error**2 + doubt**2)
+
+    def first(self, matrix: pl.DataFrame, stage: pl.Series) -> tuple[Array, Array]:
+        """The part that is the margin of the window, where that is counted apart."""
+        if self.window is None:
+            return np.zeros(len(matrix)), np.zeros(len(matrix))
+        first, doubt = self.window.predict(matrix, stage)
+        return self.discount * first, self.discount * doubt
+
+    def later(self, matrix: pl.DataFrame, stage: pl.Series) -> tuple[Array, Array]:
+        """The other part."""
         later, error = self.model.predict(matrix, stage)
-        value = later * (1 + self.tail)
         variance = (error * (1 + self.tail)) ** 2 + (later * self.tail * _TAIL_DOUBT) ** 2
-        if self.window is not None:
-            first, doubt = self.window.predict(matrix, stage)
-            value, variance = value + self.discount * first, variance + (self.discount * doubt) ** 2
-        return value, np.sqrt(variance)
+        return later * (1 + self.tail), np.sqrt(variance)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the trees and the window as JSON values."""

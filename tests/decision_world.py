@@ -45,6 +45,7 @@ _PREDICTED = (
     "value_if_returned",
     "value_if_not_returned",
     "value_se",
+    "expected_worth",
     "days_to_return",
 )
 _TYPES = {
@@ -59,7 +60,9 @@ _TYPES = {
 
 def people(*rows: Mapping[str, Any]) -> pl.DataFrame:
     """Rows that differ from the good customer in what is given."""
-    return pl.DataFrame([{**GOOD, **row} for row in rows], schema_overrides=_TYPES)
+    found = pl.DataFrame([{**GOOD, **row} for row in rows], schema_overrides=_TYPES)
+    worth = pl.col("value_if_not_returned") + pl.col("p0") * pl.col("value_if_returned")
+    return found if "expected_worth" in found.columns else found.with_columns(expected_worth=worth)
 
 
 def copies(count: int, **changes: Any) -> pl.DataFrame:

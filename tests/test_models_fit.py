@@ -27,6 +27,7 @@ from models.splits import customer_fold
 from models.standing import STANDINGS
 from models.training import Trained, train
 from models.value import discounts, supported_months
+from models.won import Won
 
 XGB = XgbOptions(rounds=15, early_stopping=5, learning_rate=0.3)
 RECIPE = Recipe(XGB, TrainOptions(folds=3), ValueOptions(), seed=7)
@@ -144,12 +145,28 @@ def test_scores_are_whole_rows_of_finite_numbers(trained: Trained):
         "value_if_returned",
         "value_if_not_returned",
         "value_se",
+        "expected_worth",
         "days_to_return",
     ]
     assert scored["customer_id"].equals(features["customer_id"])
     assert all(scored[name].is_finite().all() for name in scored.columns[2:])
     assert (scored["p0"] + scored["churn_probability"] == 1).all()
     assert scored["p0_se"].min() > 0
+
+
+def test_worth_is_of_v1_and_v0_as_predicted_and_s_counts_what_a_contact_wins(trained: Trained):
+    bundle, features = trained.bundle, feature_frame()
+    scored = bundles.predict(bundle, features)
+    matrix, stage = to_matrix(features, bundle.contract), features["stage"]
+    returned, left = (model.predict(matrix, stage)[0] for model in (bundle.returned, bundle.stayed))
+    p0 = scored["p0"].to_numpy()
+    assert scored["expected_worth"].to_numpy() == pytest.approx(p0 * returned + (1 - p0) * left)
+    assert scored["value_if_not_returned"].to_numpy() == pytest.approx(left)
+    first, later = bundle.returned.first(matrix, stage)[0], bundle.returned.later(matrix, stage)[0]
+    share = bundle.won.share(matrix)[0]
+    assert scored["value_if_returned"].to_numpy() == pytest.approx(first + share * (later - left))
+    everything = bundles.predict(replace(bundle, won=Won()), features)
+    assert everything["value_if_returned"].to_numpy() == pytest.approx(returned - left)
 
 
 def test_nobody_to_score_gives_no_rows(trained: Trained):

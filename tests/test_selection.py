@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.assignment import is_control, is_universal
+from models.effects import Evidence, Shift
 from models.eligibility import Known
-from models.options import AssumedEffect, ConsentOptions, ContactOptions, OfferOptions
+from models.options import AssumedEffect, ConsentOptions, ContactOptions, EffectOptions, OfferOptions
 
 ARMS = {"control_share": 0.2, "universal_share": 0.1, "explore_share": 0.2}
 
@@ -292,3 +293,42 @@ def test_a_list_says_how_far_it_can_be_from_the_best_and_what_more_is_worth():
     assert figures["gap"] == pytest.approx(0, abs=1e-3)
     assert figures["prices"]["money"] > 1
     assert figures["prices"]["capacity"] == 0
+
+
+# Of an effect that may be nothing at all: worth a contact on the mean, but not surely so.
+UNSURE = EffectOptions(assumed=AssumedEffect(mu=0.2, sd=0.4))
+
+
+def test_what_the_budget_has_left_is_tried_on_people_who_probably_pay_half_of_them_held_out():
+    rule = rules(budget=10.0, effect=UNSURE)
+    decision = decided(copies(400), rule)
+    assert 190 < decision.counts["by_arm"]["treatment"] <= 200
+    both = pl.concat([decision.winback, decision.holdout], how="diagonal")
+    assert both["selection"].unique().to_list() == ["explore"]
+    assert both["assignment_probability"].unique().to_list() == [0.5]
+    assert 150 < decision.counts["by_arm"]["control"] < 250
+    persons = both.with_columns(person_id="customer_id")
+    drawn = persons.filter(is_control(0.5, rule.list.salt, decision.list_id))
+    assert set(drawn["customer_id"]) == set(decision.holdout["customer_id"])
+
+
+def test_nobody_is_tried_without_a_limit_or_when_trials_are_off_or_before_all_who_surely_pay():
+    assert decided(copies(40), rules(effect=UNSURE)).counts["listed"] == 0
+    off = rules(budget=10.0, effect=UNSURE, trial_control_share=None)
+    assert decided(copies(40), off).counts["listed"] == 0
+    sure = OfferOptions(id="sure", effect=AssumedEffect(mu=0.2, sd=0.01), stages=("lapsed",))
+    vague = OfferOptions(id="vague", effect=AssumedEffect(mu=0.2, sd=0.4), stages=("active",))
+    others = copies(60, stage="active").with_columns(customer_id="x" + pl.col("customer_id"))
+    frame = pl.concat([copies(30), others])
+    tight, ample = (decided(frame, rules(budget=b, offers=(sure, vague))) for b in (1.0, 2.0))
+    assert tight.winback["selection"].unique().to_list() == ["profit"]
+    assert dict(ample.winback["selection"].value_counts().iter_rows()) == {"profit": 30, "explore": 10}
+
+
+def test_once_own_contacts_speak_trials_keep_to_their_share():
+    class Pooled:
+        def shift(self, people, _):
+            return Shift(np.full(people.height, 0.2), np.full(people.height, 0.4)), Evidence.POOLED
+
+    decision = decided(copies(400), rules(budget=10.0, trial_share=0.25, effects=Pooled()))
+    assert decision.counts["by_arm"]["treatment"] == 50

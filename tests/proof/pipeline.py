@@ -16,16 +16,18 @@ from models.appraisal import Rules, appraised
 from models.assignment import Arm
 from models.bundle import Bundle, predict
 from models.decision import Decision, Night, decide
+from models.effects import Effects
 from models.eligibility import ENROLMENTS, Known
 from models.fitting import fit
 from models.lesson import learnable
 from models.matrix import is_feature
-from models.options import UpliftOptions
 from models.splits import complete_snapshots, customer_fold
 from models.uplift import learn
+from models.uplift.learned import Learned
+from models.uplift.pooled import fit_pooled
 from tests.proof.chances import WINDOW
 from tests.proof.tables import CONTACTS, OPENING, as_of, history, numbers
-from tests.proof.terms import FEATURES, RECIPE, REFITS, STAGES
+from tests.proof.terms import FEATURES, RECIPE, REFITS, STAGES, UPLIFT
 from tests.proof.worlds import Numbers, Shop
 
 _DRAWN = ("customer_id", "arm", "selection", "assignment_probability", "offer_id", "value_tier", "stratum")
@@ -52,11 +54,8 @@ class Pipeline:
         """Whom to contact on the shop's day."""
         if week in REFITS and week:
             self.bundles[week] = learned(shop, self._contacts, self._engine)
-            # Lists are ranked by the effect on returning; that on the margin of the window is not asked for.
-            rows = outcomes(pl.concat(self._drawn), shop).drop("window_margin")
-            own = self.rules
-            effects = learn(rows, own.offers, own.effect, UpliftOptions(), seed=RECIPE.seed)
-            self.rules = replace(own, effects=effects)
+        if week >= REFITS[1]:
+            self.rules = replace(self.rules, effects=self._effects(shop, week))
         facts = feature_table(history(shop), as_of(shop.day), STAGES, self._engine)
         predictions = predict(model_of(self.bundles, week), light(facts))
         night = Night(as_of(shop.day).day, f"{week:012d}", "proof")
@@ -66,6 +65,17 @@ class Pipeline:
         self.decisions[week] = decision
         self._enrol(decision, facts, predictions)
         return numbers(decision.winback["customer_id"])
+
+    def _effects(self, shop: Shop, week: int) -> Effects:
+        """What own contacts teach, pooled every week, and per person when the models are learned anew.
+
+        Lists are ranked by the effect on returning; that on the margin of the window is not asked for.
+        """
+        rows = outcomes(pl.concat(self._drawn), shop).drop("window_margin")
+        own = self.rules
+        if week in REFITS or not isinstance(own.effects, Learned):
+            return learn(rows, own.offers, own.effect, UPLIFT, seed=RECIPE.seed)
+        return replace(own.effects, pooled=fit_pooled(rows, own.offers, own.effect))
 
     def _enrol(self, decision: Decision, facts: pl.DataFrame, predictions: pl.DataFrame) -> None:
         drawn = pl.concat([frame.select(_DRAWN) for frame in (decision.winback, decision.holdout)])

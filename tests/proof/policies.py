@@ -10,13 +10,14 @@ import polars as pl
 from features.engine import Engine
 from features.table import feature_table
 from models.bundle import Bundle, predict
+from models.effects import Shift, response
 from models.tiers import worth
 from tests.proof.chances import WINDOW, Array
 from tests.proof.draws import Draws
 from tests.proof.oracle import Oracle
 from tests.proof.pipeline import light, model_of
 from tests.proof.tables import as_of, history, numbers
-from tests.proof.terms import STAGES
+from tests.proof.terms import RULES, STAGES
 from tests.proof.worlds import CONTACT_COST, OFFER_COST, Numbers, Shop, World
 
 # A ranking reads predictions, and says what is contacted first.
@@ -66,6 +67,14 @@ def within(order: Numbers, cost: Array, budget: float) -> Numbers:
         budget: in the same units.
     """
     return order[np.cumsum(cost[order]) <= budget]
+
+
+def usual_cost(said: pl.DataFrame) -> pl.Series:
+    """What contacting people is expected to cost, with the effect that ours assumes before it has learned."""
+    p0, assumed = said["p0"].to_numpy(), RULES.effect.assumed
+    shift = Shift(np.full(len(p0), assumed.mu), np.full(len(p0), assumed.sd))
+    p1, _ = response(np.log(p0 / (1 - p0)), shift)
+    return pl.Series("cost", CONTACT_COST + OFFER_COST * p1)
 
 
 @dataclass(slots=True)
@@ -124,7 +133,7 @@ class Ranked:
         """The head of the ranking of those who may be contacted."""
         facts = feature_table(history(shop), as_of(shop.day), STAGES, self.engine)
         said = predict(model_of(self.bundles, week), light(facts))
-        scored = said.with_columns(rank_by=self.ranking, cost=CONTACT_COST + OFFER_COST * pl.col("p0")).sort(
+        scored = said.with_columns(rank_by=self.ranking, cost=usual_cost(said)).sort(
             ["rank_by", "customer_id"], descending=[True, False]
         )
         who = numbers(scored["customer_id"])

@@ -12,6 +12,7 @@ from models.options import (
     ListOptions,
     OfferOptions,
     TrainOptions,
+    UpliftOptions,
     ValueOptions,
     XgbOptions,
 )
@@ -28,6 +29,8 @@ RECIPE = Recipe(
     value=VALUE,
     seed=42,
 )
+# As few folds as may be, for speed; else the defaults.
+UPLIFT = UpliftOptions(folds=3)
 # One feature, or two, for each of: recency, frequency, money, rhythm, attrition, and the three traits.
 FEATURES = (
     "days_since_last_purchase",
