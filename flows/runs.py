@@ -7,6 +7,7 @@ from typing import Any
 from features.errors import ConfigError
 from features.wording import counted
 from flows import inputs
+from flows.horizon import resolved
 from flows.settings import Settings
 from models.tracking import (
     CHAMPION,
@@ -32,13 +33,14 @@ def compared(settings: Settings, last: int) -> dict[str, Any]:
     """
     if last < 1:
         raise ConfigError(f"--last should be 1 or more, got {last}.")
-    found = trainings(inputs.store(settings), last)
+    store = inputs.store(resolved(settings))
+    found = trainings(store, last)
     return {
         "status": "done",
         "runs": [headline(one) for one in found],
         "tables": {"trainings, newest first": [_row(headline(one)) for one in found]},
         "sentences": _sentences(found),
-        "paths": {"mlflow": inputs.store(settings).label},
+        "paths": {"mlflow": store.label},
     }
 
 
@@ -54,7 +56,7 @@ def differences(settings: Settings, a: str, b: str, *, whole: bool = False) -> d
     Raises:
         ConfigError: when there is no such training, or both are the same.
     """
-    store = inputs.store(settings)
+    store = inputs.store(resolved(settings))
     before, after = training(store, a), training(store, b)
     if before.run_id == after.run_id:
         raise ConfigError(f"{a} and {b} are the same training. Name two; winback runs shows them.")

@@ -8,7 +8,7 @@ from features import ledger, quarantine
 from flows import inputs
 from flows.effects import standing_now
 from flows.enrolments import delivered, read_manifest
-from flows.horizon import in_words
+from flows.horizon import in_words, resolved
 from flows.lock import holder
 from flows.settings import Settings
 from models.tracking import champion
@@ -27,7 +27,7 @@ def workspace_state(settings: Settings) -> dict[str, Any]:
         "sentences": [
             *_lake_sentences(held, int(rejected["rows"].sum())),
             in_words(settings),
-            _model_sentence(settings),
+            _model_sentence(resolved(settings)),
             _list_sentence(settings),
             *standing_now(settings),
             _writer_sentence(settings),

@@ -1,6 +1,7 @@
 """A person puts a model in use, or goes back to the one before; the night and later trainings follow."""
 
 import math
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,12 @@ from registry_world import METRICS, copied, recorded
 from workspace_world import shop
 
 from features.errors import ConfigError
-from flows import champion, inputs, runs, succession
+from flows import champion, horizon, inputs, runs, succession
 from flows.promote import one_line, put_in_use
 from flows.recipe import question, registered_model
 from flows.rollback import go_back
 from flows.settings import Settings
+from flows.status import workspace_state
 from models import tracking
 from models.promotion import Comparison
 from models.tracking import Champion, RegisteredModel
@@ -166,3 +168,12 @@ def test_what_happened_once_is_not_shown_as_what_is(settings: Settings):
     store = inputs.store(settings)
     states = [tracking.training(store, version).state for version in ("1", "2")]
     assert states == ["promoted, withdrawn", "promoted, champion, by hand"]
+
+
+def test_where_the_data_chose_the_horizon_its_models_are_called_by_their_number(settings: Settings):
+    chosen = horizon.Kept(horizon_days=90, chosen_as_of=date(2011, 6, 1))
+    horizon.keep(settings.root, chosen)
+    unset = settings.model_copy(update={"churn": settings.churn.model_copy(update={"horizon_days": None})})
+    assert any(one.startswith("Model 2 is in use") for one in workspace_state(unset)["sentences"])
+    assert [one["model_version"] for one in runs.compared(unset, 9)["runs"]] == ["3", "2", "1"]
+    assert runs.differences(unset, "1", "2")["status"] == "done"
