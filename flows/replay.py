@@ -19,6 +19,7 @@ from features.asof import AsOf
 from features.engine import Engine
 from features.errors import DataRefused
 from features.history import History
+from features.money import units
 from features.outcomes import outcomes
 from features.snapshots import drawn
 from features.table import each_part
@@ -34,8 +35,8 @@ from flows.train import taught
 from flows.workspace import publish_folder
 from models.afterwards import TRIAL, calibration, organic, policy, randomised, worth
 from models.assignment import list_id
-from models.backtest import agreement, people
-from models.bundle import load_bundle
+from models.backtest import VALUE_WITH_PURCHASE, agreement, people
+from models.bundle import load_bundle, with_purchase
 from models.decision import Decision, Night, decide
 from models.eligibility import ENROLMENTS, Reason
 
@@ -135,7 +136,10 @@ def _make(replay: Replay, night: AsOf, bundle: Path, aside: Path, engine: Engine
         return decide(everyone, who, rules, name, guess=guess)
 
     decision = decided(rested, others)
-    said = people(pl.read_parquet(making / "appraised/scores"), decision, decided(others))
+    scored = pl.read_parquet(making / "appraised/scores").join(
+        _with_purchase(settings, bundle, features), on="customer_id", validate="1:1"
+    )
+    said = people(scored, decision, decided(others))
     shutil.rmtree(making)
     write_parquet(said, aside / PEOPLE)
     write_parquet(_enrolled(decision, night), aside / _ENROLLED)
@@ -155,6 +159,13 @@ def _make(replay: Replay, night: AsOf, bundle: Path, aside: Path, engine: Engine
     }
     content = json.dumps(figures, indent=1, sort_keys=True, allow_nan=False)
     (aside / FIGURES).write_text(f"{content}\n", encoding="utf-8")
+
+
+def _with_purchase(settings: Settings, bundle: Path, features: Path) -> pl.DataFrame:
+    """V1 of everybody, major units."""
+    model = load_bundle(bundle)
+    found = pl.concat(with_purchase(model, pl.read_parquet(file)) for file in sorted(features.iterdir()))
+    return found.with_columns(pl.col(VALUE_WITH_PURCHASE) * (1 / units(settings.currency)))
 
 
 def _features(settings: Settings, night: AsOf, folder: Path, engine: Engine) -> Path:

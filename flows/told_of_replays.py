@@ -61,7 +61,7 @@ def _of_worth(found: Mapping[str, Any], currency: str) -> Iterator[str]:
         for name, part in (
             ("with a purchase in the window (V1)", "v1"),
             ("without (V0)", "v0"),
-            ("difference (S)", "s"),
+            ("difference (V1 - V0)", "s"),
         )
     ]
     yield (
@@ -69,6 +69,7 @@ def _of_worth(found: Mapping[str, Any], currency: str) -> Iterator[str]:
         f"{counted(found['followup_months'], 'month')} of the {found['value_months']} that were predicted "
         f"({counted(found['nights_followed'], 'night')} with that much follow-up)"
         + ("; the rest is still to come." if found["followup_months"] < found["value_months"] else ".")
+        + f" The S of the lists counts only what a contact wins: {_money(found['mean_s'])}, mean of all."
     )
 
 
@@ -121,8 +122,8 @@ def _row(night: Mapping[str, Any]) -> dict[str, str]:
         "came back": _share(night["mean_observed"]),
         "error": _number(night["ece_above_noise"]),
         "AUROC": _number(night["auroc"]),
-        "S said": _money(night["s_predicted"]),
-        "S followed": _money(night["s_observed"]),
+        "V1-V0 said": _money(night["s_predicted"]),
+        "V1-V0 followed": _money(night["s_observed"]),
         "months": _NOTHING if months is None else f"{months} of {night['value_months']}",
         "listed: said": _share(night["organic_predicted"]),
         "came back (organic)": _share(night["organic_return_rate"]),

@@ -12,7 +12,7 @@ import polars as pl
 
 from features.labels import CONTACTED_ARMS, margin_month
 from features.money import units
-from models.backtest import LEVELS
+from models.backtest import LEVELS, VALUE_WITH_PURCHASE
 from models.evaluate import Response
 from models.lesson import learnable
 from models.matured import MATURED, judged, matured
@@ -60,8 +60,9 @@ def calibration(
 def worth(said: pl.DataFrame, outcome: pl.DataFrame, value: ValueOptions, currency: str) -> dict[str, Any]:
     """Are V1 and V0 what followed? Each on people of whom it speaks: those who came back, and the others.
 
-    S of one person is never seen, since nobody does both; so S is compared as the difference between the two
-    groups, in what was predicted and in what followed alike.
+    V1 - V0 of one person is never seen, since nobody does both; so it is compared as the difference between
+    the two groups, in what was predicted and in what followed alike. S (`mean_s`) counts less of it: what a
+    contact wins cannot be seen of people whom nobody contacted.
 
     Args:
         said: `PEOPLE` of the night.
@@ -76,10 +77,10 @@ def worth(said: pl.DataFrame, outcome: pl.DataFrame, value: ValueOptions, curren
         return found
     seen = np.column_stack([_numbers(rows[margin_month(k)]) for k in range(1, months + 1)])
     followed = (seen * discounts(value, months)).sum(axis=1) / units(currency)
-    s, left = _numbers(rows["value_if_returned"]), _numbers(rows["value_if_not_returned"])
+    bought, left = _numbers(rows[VALUE_WITH_PURCHASE]), _numbers(rows["value_if_not_returned"])
     weight, back = _numbers(rows["weight"]), rows["returned"].to_numpy()
-    found["mean_s"] = _mean(s, weight)
-    for name, who, predicted in (("v1", back, s + left), ("v0", ~back, left)):
+    found["mean_s"] = _mean(_numbers(rows["value_if_returned"]), weight)
+    for name, who, predicted in (("v1", back, bought), ("v0", ~back, left)):
         found[f"{name}_predicted"] = _mean(predicted[who], weight[who])
         found[f"{name}_observed"] = _mean(followed[who], weight[who])
     for kind in ("predicted", "observed"):

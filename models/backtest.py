@@ -24,9 +24,12 @@ SAID = (
     "value_if_not_returned",
     "expected_incremental_profit",
 )
+# V1, all that follows a purchase: a list shows S alone, of which only what a contact wins is part.
+VALUE_WITH_PURCHASE = "value_with_purchase"
 PEOPLE = pl.Schema(
     {
         **{name: SCORES[name] for name in SAID},
+        VALUE_WITH_PURCHASE: pl.Float64(),
         "eligible": pl.Boolean(),
         "chosen": pl.Boolean(),
         "listed": pl.Boolean(),
@@ -87,7 +90,7 @@ def people(scored: pl.DataFrame, decision: Decision, unrested: Decision) -> pl.D
     """What a night said of everybody (`PEOPLE`), sorted by customer.
 
     Args:
-        scored: rows of `models.outputs.SCORES`.
+        scored: rows of `models.outputs.SCORES`, with V1 in major units (`VALUE_WITH_PURCHASE`).
         decision: the list.
         unrested: the same if nobody rested from a replayed list. Only so can lists of neighbouring nights be
             compared: whom the one has enrolled the next leaves alone.
@@ -106,7 +109,7 @@ def people(scored: pl.DataFrame, decision: Decision, unrested: Decision) -> pl.D
         "chosen": among(chosen),
         "listed": among(decision.winback["customer_id"]),
     }
-    return scored.select(*SAID, **flags).cast(PEOPLE).sort("customer_id")
+    return scored.select(*SAID, VALUE_WITH_PURCHASE, **flags).cast(PEOPLE).sort("customer_id")
 
 
 def agreement(before: pl.DataFrame, now: pl.DataFrame) -> dict[str, Any]:

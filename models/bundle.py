@@ -160,6 +160,17 @@ def predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(chunks) if chunks else _predict(bundle, features)
 
 
+def with_purchase(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
+    """V1 of each row, in the order of the rows: `customer_id`, `value_with_purchase`, minor units.
+
+    All that follows a purchase, won by a contact or not: what can be compared with what people brought. S
+    counts less (`models.won`), so that V1 is not S and V0 together.
+    """
+    matrix = to_matrix(features, bundle.contract)
+    value, _ = bundle.returned.predict(matrix, features["stage"])
+    return features.select("customer_id", value_with_purchase=pl.Series(value))
+
+
 def _predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
     matrix, stage = to_matrix(features, bundle.contract), features["stage"]
     p0, p0_se = bundle.returning.p0(matrix, features)

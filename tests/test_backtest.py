@@ -15,15 +15,18 @@ from workspace_world import deliver, order, shop
 
 from features.errors import ConfigError, DataRefused
 from features.labels import margin_month
+from features.table import feature_table
 from flows import backtest as flow
-from flows import replay
+from flows import inputs, replay
 from flows.backtest import backtest
 from flows.cli import main
 from flows.settings import Settings
 from flows.told_of_replays import rows, sentences
 from models.afterwards import TRIAL, organic, policy, randomised, worth
 from models.backtest import NIGHTS, PEOPLE, agreement, overall, people, table
+from models.bundle import load_bundle
 from models.eligibility import ENROLMENTS, Known
+from models.matrix import to_matrix
 from models.options import ValueOptions
 from models.outputs import scores
 
@@ -282,6 +285,7 @@ def said(**columns: list[Any]) -> pl.DataFrame:
         "expected_margin": [5.0] * count,
         "value_if_returned": [30.0] * count,
         "value_if_not_returned": [10.0] * count,
+        "value_with_purchase": [40.0] * count,
         "expected_incremental_profit": [1.0] * count,
         "eligible": [True] * count,
         "chosen": [True] * count,
@@ -311,7 +315,7 @@ def test_who_rests_from_a_replayed_list_is_still_compared_with_the_night_before(
         schema_overrides=ENROLMENTS,
     )
     decision = decided(everyone, rules(), Known(enrolments=resting))
-    scored = scores(appraised(everyone, rules()).people, "EUR", "7")
+    scored = scores(appraised(everyone, rules()).people, "EUR", "7").with_columns(value_with_purchase=40.0)
     found = people(scored, decision, decided(everyone, rules()))
     assert found["listed"].to_list() == [False, True, True]
     assert found.select(pl.col("eligible", "chosen").all()).row(0) == (True, True)
@@ -350,6 +354,7 @@ def test_value_is_compared_with_what_followed_as_far_as_it_is_known() -> None:
         customer_id=["a", "b", "c", "d"],
         value_if_returned=[30.0, 50.0, 30.0, 30.0],
         value_if_not_returned=[10.0, 10.0, 10.0, 2.0],
+        value_with_purchase=[45.0, 65.0, 45.0, 45.0],
     )
     after = outcome(
         customer_id=["a", "b", "c", "d"],
@@ -360,10 +365,24 @@ def test_value_is_compared_with_what_followed_as_far_as_it_is_known() -> None:
     ).cast({margin_month(3): pl.Int64})
     found = worth(night, after, ValueOptions(horizon_months=12, discount_rate=0.0), "EUR")
     assert (found["followup_months"], found["value_months"]) == (2, 12)
-    assert (found["v1_predicted"], found["v1_observed"]) == pytest.approx((50.0, 31.0))
+    assert (found["v1_predicted"], found["v1_observed"]) == pytest.approx((55.0, 31.0))
     assert (found["v0_predicted"], found["v0_observed"]) == pytest.approx((10.0, 6.0))
-    assert (found["s_predicted"], found["s_observed"]) == pytest.approx((40.0, 25.0))
+    assert (found["s_predicted"], found["s_observed"]) == pytest.approx((45.0, 25.0))
     assert found["mean_s"] == pytest.approx(110 / 3)
+
+
+def test_v1_is_all_that_follows_a_purchase_and_not_what_a_contact_wins_of_it(undisturbed) -> None:
+    settings, _, kept = undisturbed
+    night = settings.as_of(NIGHT_DAYS[0])
+    said = pl.read_parquet(kept / f"as_of={night.day}/people.parquet").filter("eligible")
+    bundle = load_bundle(kept / f"model={night.day}")
+    features = feature_table(inputs.history(settings, night), night, settings.stages)
+    matrix = to_matrix(features, bundle.contract)
+    expected = bundle.returned.predict(matrix, features["stage"])[0] / 100
+    v1 = dict(zip(features["customer_id"], expected, strict=True))
+    assert said["value_with_purchase"].to_list() == pytest.approx([v1[one] for one in said["customer_id"]])
+    share, _ = bundle.won.share(matrix)
+    assert share.min() < 0.9
 
 
 def test_before_a_month_is_over_nothing_is_said_of_value() -> None:
