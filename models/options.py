@@ -181,6 +181,28 @@ class UpliftOptions(Options):
         description="what it may read of a person, beside p0, where the shop has it",
     )
 
+    @field_validator("features")
+    @classmethod
+    def _are_features(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        from features.catalogue import CATALOGUE
+        from features.contracts import did_you_mean
+        from models.matrix import is_feature
+
+        unknown = [
+            name
+            for name in names
+            if not is_feature(name) or not any(feature.matches(name) for feature in CATALOGUE)
+        ]
+        if unknown:
+            known = [feature.name for feature in CATALOGUE if is_feature(feature.name)]
+            raise ValueError(
+                f"{', '.join(map(repr, unknown))}: no such feature that can be learned from; "
+                f"features/FEATURES.md lists them.{did_you_mean(unknown, known)}"
+            )
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{', '.join(map(repr, twice))} is given twice")
+        return names
+
 
 class ContactOptions(Options):
     """What a contact costs."""

@@ -245,3 +245,19 @@ def test_a_day_at_the_end_of_the_calendar_is_told(tmp_path: Path, day: str) -> N
 def test_a_day_is_written_in_one_way(tmp_path: Path, day: str) -> None:
     with pytest.raises(ConfigError, match="YYYY-MM-DD"):
         load(write(tmp_path, GOOD)).as_of(day)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["ordrs"], "'ordrs': no such feature that can be learned from.*Did you mean 'orders'"),
+        (["customer_id"], "'customer_id': no such feature"),
+        (["p0", "returned"], "'p0', 'returned': no such feature"),
+        (["orders", "orders"], "'orders' is given twice"),
+    ],
+)
+def test_who_answers_is_learned_from_features_alone(tmp_path: Path, names: list[str], told: str) -> None:
+    path = write(tmp_path, GOOD)
+    with pytest.raises(ConfigError, match=f"uplift.features: {told}"):
+        load(path, [f"uplift.features={json.dumps(names)}"])
+    assert load(path, ["uplift.features=[orders_30d]"]).uplift.features == ("orders_30d",)
