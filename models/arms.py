@@ -1,9 +1,9 @@
 """How much do two arms of an experiment differ, and how sure is that?
 
-The estimate is the difference of means within cells (`models.cells`), weighed by their size, of outcomes
-less what was to be expected anyway (`models.cuped`). That is the coefficient of the treatment in a regression
-with an effect for every cell, weighted by inverse probability. Its interval holds the effects that
-the draw does not refuse (`models.randomisation`).
+The estimate is the difference of means within cells (`models.cells`), weighed by how many people the draw was
+to contact there, of outcomes less what was to be expected anyway (`models.cuped`): the effect on those
+contacted. Where all cells have one probability that is their size. Its interval holds the effects that the
+draw does not refuse (`models.randomisation`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ class Difference:
     """The mean of an outcome per person in both arms, and how they differ.
 
     Attributes:
-        treated: mean of those to be contacted, cells weighed by their size.
+        treated: mean of those to be contacted, cells weighed by how many these are.
         control: the same of those held out.
         value: the difference, less what was to be expected anyway.
         error: its standard error.
@@ -44,6 +44,7 @@ def differences(  # noqa: PLR0917 - what is compared, then how
     seed: int,
     covariates: Sequence[Array] = (),
     persons: Numbers | None = None,
+    chance: Array | None = None,
 ) -> dict[str, Difference]:
     """Differences between the arms with 90 % intervals.
 
@@ -55,6 +56,7 @@ def differences(  # noqa: PLR0917 - what is compared, then how
         covariates: numbers per enrolment that were known before the draw.
         persons: number of each enrolment's person, where one can stand in several; the standard error is
             then clustered by person, and the interval as much wider or narrower as the error.
+        chance: probability of each enrolment to be contacted; default, the same for all.
 
     Returns:
         One `Difference` per outcome; empty when no cell holds both arms.
@@ -65,32 +67,46 @@ def differences(  # noqa: PLR0917 - what is compared, then how
     values = np.array([one[kept] for one in outcomes.values()], dtype=np.float64)
     known = np.array([one[kept] for one in covariates], dtype=np.float64).reshape(-1, int(kept.sum()))
     arms, within = treated[kept], cell[kept]
-    lines = drawn(values, known, arms, within, seed)
+    share = shares(within, None if chance is None else chance[kept])
+    lines = drawn(values, known, arms, within, seed, share)
     found, low, high = lines.values(), *bounds(lines)
     error = lines.errors(found)[:, 0] / abs(lines.slope[0])
     if persons is not None:
-        clustered = _clustered(values, known, arms, within, lines, persons[kept])
+        clustered = _clustered(values, known, arms, within, lines, persons[kept], share)
         ratio = np.divide(clustered, error, out=np.ones_like(error), where=error > 0)
         error, low, high = clustered, found - ratio * (found - low), found + ratio * (high - found)
-    means = _means(values, arms, within)
+    means = _means(values, arms, within, share)
     rows = zip(*means, found, error, low, high, strict=True)
     return {name: Difference(*map(float, row)) for name, row in zip(outcomes, rows, strict=True)}
 
 
-def _means(values: Array, treated: Flags, cell: Numbers) -> tuple[Array, Array]:
-    """Means of both arms per outcome, cells weighed by their size."""
-    weighed = values * _weights(treated, cell)
+def shares(cell: Numbers, chance: Array | None = None) -> Array:
+    """What each cell counts: its share of the people whom the draw was to contact."""
+    # Of equal chances all are 1: then shares are those of the sizes, to the last bit.
+    people = np.bincount(cell, None if chance is None else chance / chance.max())
+    return np.asarray(people / people.sum())
+
+
+def _means(values: Array, treated: Flags, cell: Numbers, share: Array) -> tuple[Array, Array]:
+    """Means of both arms per outcome, cells weighed by their shares."""
+    weighed = values * _weights(treated, cell, share)
     return weighed[:, treated].sum(axis=1), weighed[:, ~treated].sum(axis=1)
 
 
-def _weights(treated: Flags, cell: Numbers) -> Array:
+def _weights(treated: Flags, cell: Numbers, share: Array) -> Array:
     """What each enrolment counts in the mean of its arm: its cell's share, split among those there."""
     arm = np.where(treated, cell, cell + int(cell.max()) + 1)
-    return np.asarray((np.bincount(cell) / cell.size)[cell] / np.bincount(arm)[arm])
+    return np.asarray(share[cell] / np.bincount(arm)[arm])
 
 
 def _clustered(  # noqa: PLR0917 - what is compared, then by whom
-    values: Array, covariates: Array, treated: Flags, cell: Numbers, lines: Lines, persons: Numbers
+    values: Array,
+    covariates: Array,
+    treated: Flags,
+    cell: Numbers,
+    lines: Lines,
+    persons: Numbers,
+    share: Array,
 ) -> Array:
     """Sandwich standard errors: what enrolments add to the difference is summed by person, then squared.
 
@@ -102,7 +118,7 @@ def _clustered(  # noqa: PLR0917 - what is compared, then by whom
     arm = np.where(treated, cell, cell + int(cell.max()) + 1)
     size = np.bincount(arm)
     means = np.array([np.bincount(arm, one) / np.maximum(size, 1) for one in left])
-    weight = _weights(treated, cell) * np.sqrt(size / np.maximum(size - 1, 1))[arm]
+    weight = _weights(treated, cell, share) * np.sqrt(size / np.maximum(size - 1, 1))[arm]
     added = np.where(treated, weight, -weight) * (left - means[:, arm])
     squared = np.array([(np.bincount(persons, one) ** 2).sum() for one in added])
     return np.asarray(np.sqrt(squared) / abs(lines.slope[0]))

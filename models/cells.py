@@ -1,7 +1,7 @@
 """Which people of an experiment may be compared with which?
 
-People are compared within cells: groups that the draw treated alike. Cells are weighed by their size, which
-is what inverse probability weights come to when everybody in a cell has the same probability.
+People are compared within cells: groups that the draw treated alike. Cells are weighed by how many people the
+draw was to contact there, so that what is found is the effect on these.
 """
 
 from collections.abc import Sequence

@@ -125,6 +125,7 @@ def figures(
         _number(*seed),
         [people[name].fill_null(0.0).to_numpy() for name in COVARIATES if name in people.columns],
         people["person_id"].rank("dense").cast(pl.Int64).to_numpy() if clustered else None,
+        1 - people["control_probability"].to_numpy(),
     )
     sizes = (int(treated.sum()), int((~treated).sum()))
     verdict = str(_judged(people, sizes, found.get(NET_PROFIT)))
@@ -214,13 +215,14 @@ def _doubts(people: pl.DataFrame, touched: Contamination) -> dict[str, Any]:
 
 def _lift(people: pl.DataFrame) -> dict[str, float | None]:
     """The smallest lift of the return rate that these people can show, in points."""
+    groups = people.group_by(chance=1 - pl.col("control_probability")).agg(
+        pl.col("treated").sum(), controls=(~pl.col("treated")).sum()
+    )
     held = people.filter(~pl.col("treated"))
-    treated, controls = people.height - held.height, held.height
-    if min(treated, controls) == 0:
-        return {"smallest_lift_points": None}
     # One buyer in two more people (Laplace): small control arms often hold no buyer at all.
-    base = (float(held[RETURN_RATE].sum()) + 1) / (controls + 2)
-    return {"smallest_lift_points": round(100 * smallest_lift(base, treated, controls), 2)}
+    base = (float(held[RETURN_RATE].sum()) + 1) / (held.height + 2)
+    shown = smallest_lift(base, list(groups.sort("chance").iter_rows()))
+    return {"smallest_lift_points": None if shown is None else round(100 * shown, 2)}
 
 
 def _number(seed: int, name: str) -> int:

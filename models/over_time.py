@@ -4,9 +4,9 @@ A second lifetime compares the arms of one list over 30, 90, 180 and 365 days si
 anybody may have been on a later list; that is part of what became of them, in both arms alike.
 
 Over all lists the difference is the coefficient of the treatment in a regression on enrolments with an
-effect for every list and cell, weighted by inverse probability, its standard error clustered by person (Liang
-and Zeger, Biometrika 1986). Where nothing is adjusted for that is the mean of the lists' own differences,
-weighed by their enrolments.
+effect for every list and cell, weighted so that it is that on the people contacted, its standard error
+clustered by person (Liang and Zeger, Biometrika 1986). Where nothing is adjusted for that is the mean of the
+lists' own differences, weighed by how many people each was to contact.
 """
 
 from collections.abc import Sequence

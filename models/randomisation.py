@@ -67,7 +67,9 @@ class Lines:
         return (ratio >= seen - room).mean(axis=1), (ratio <= seen + room).mean(axis=1)
 
 
-def drawn(values: Array, covariates: Array, treated: Flags, cell: Numbers, seed: int) -> Lines:
+def drawn(  # noqa: PLR0917 - what is compared, then how
+    values: Array, covariates: Array, treated: Flags, cell: Numbers, seed: int, share: Array
+) -> Lines:
     """Draw the arms anew within cells, as many times as it takes.
 
     Args:
@@ -76,6 +78,7 @@ def drawn(values: Array, covariates: Array, treated: Flags, cell: Numbers, seed:
         treated: who was contacted.
         cell: cell of each person, from 0; every cell holds two people of each arm or more.
         seed: the same seed gives the same draws.
+        share: what each cell counts; in sum 1.
     """
     people, outcomes = treated.size, len(values)
     draws = int(np.clip(_WORK // people, _LEAST_DRAWS, _DRAWS))
@@ -87,7 +90,7 @@ def drawn(values: Array, covariates: Array, treated: Flags, cell: Numbers, seed:
     for number in range(int(cell.max()) + 1):
         inside = cell == number
         sums, sizes = _sums(kept[:, inside], treated[inside], draws, generator)
-        total += _compared(sums, sizes, outcomes, inside.sum() / people)
+        total += _compared(sums, sizes, outcomes, float(share[number]))
     k = outcomes
     return Lines(total[:k], total[k], total[k + 1 : 2 * k + 1], total[2 * k + 1 : -1], total[-1])
 

@@ -47,6 +47,19 @@ def test_strata_with_other_probabilities_do_not_mix_up_the_comparison():
     assert found.value == pytest.approx(found.treated - found.control, abs=1e-12)
 
 
+def test_what_is_found_is_the_effect_on_those_contacted():
+    """Of 900 people a tenth is held out and a contact brings 2; of 900 half, and it brings nothing."""
+    sure = np.arange(1800) < 900
+    treated = np.arange(1800) % 10 > np.where(sure, 0, 4)
+    groups = [(0.1, "sure") if one else (0.5, "tried") for one in sure]
+    brought = 2.0 * (sure & treated)
+    found = differences(
+        {"y": brought}, treated, cells(groups, treated), seed=1, chance=np.where(sure, 0.9, 0.5)
+    )["y"]
+    assert found.value * treated.sum() == pytest.approx(brought.sum())
+    assert found.value == pytest.approx(found.treated - found.control)
+
+
 def test_small_strata_are_compared_with_their_neighbours():
     sizes = {("a", 20): 20, ("b", 5): 5, ("c", 30): 40, ("d", 3): 3}
     groups, treated = [], []

@@ -43,7 +43,7 @@ def people(seed: int, size: int, lift: float = 0.0, first: int = 0, share: float
     )
 
 
-def test_lists_together_are_the_mean_of_each_weighed_by_its_enrolments():
+def test_lists_together_are_the_mean_of_each_weighed_by_whom_it_was_to_contact():
     lists = [
         (trial("one"), people(1, 200, 0.1)),
         (trial("two", 30), people(2, 600, 0.0, first=200, share=0.1)),
@@ -52,7 +52,11 @@ def test_lists_together_are_the_mean_of_each_weighed_by_its_enrolments():
     together = cumulative(lists, "EUR", seed=7)
     assert together.schema == CUMULATIVE
     each = pl.concat([measured(one, seen, Contamination(), "EUR", 7) for one, seen in lists])
-    size = pl.col("treated") + pl.col("controls")
+    size = (pl.col("treated") + pl.col("controls")) * (
+        1 - pl.col("control_share_drawn").max().over("list_id")
+    )
+    each = each.with_columns(size=size)
+    size = pl.col("size")
     expected = each.group_by("outcome", maintain_order=True).agg(
         difference=(pl.col("difference") * size).sum() / size.sum(),
         standard_error=((pl.col("standard_error") * size) ** 2).sum().sqrt() / size.sum(),
