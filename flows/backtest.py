@@ -35,6 +35,8 @@ from models.plots import nights_png
 from models.tracking import code_commit
 
 RESULT = "backtest.json"
+# A hundred years: so far every date can be counted.
+_MOST_DAYS = 36_525
 _TABLE, _SHEET, _PICTURE = "backtest.parquet", "backtest.csv", "backtest.png"
 
 
@@ -71,8 +73,8 @@ def _refuse_no_nights(start: date, end: date, every: int, retrain: int) -> None:
     if start > end:
         raise ConfigError(f"--from {start} lies after --to {end}. Give the earlier day to --from.")
     for name, days in (("--every", every), ("--retrain", retrain)):
-        if days < 1:
-            raise ConfigError(f"{name} should be 1 day or more, got {days}.")
+        if not 1 <= days <= _MOST_DAYS:
+            raise ConfigError(f"{name} should be 1 day or more, and at most {_MOST_DAYS}, got {days}.")
 
 
 def _asked(settings: Settings, start: date, end: date, engine: Engine) -> tuple[Settings, AsOf]:

@@ -227,6 +227,7 @@ def test_what_can_never_be_replayed_is_refused_with_what_to_do(undisturbed) -> N
     refusals: list[tuple[type[Exception], str, Callable[[], object]]] = [
         (ConfigError, "lies after --to", lambda: backtest(settings, "2023-10-31", "2023-09-01", 7, 28)),
         (ConfigError, "--every should be 1 day", lambda: backtest(settings, *ASKED[:2], 0, 28)),
+        (ConfigError, "at most 36525", lambda: backtest(settings, *ASKED[:2], 10**12, 28)),
         (ConfigError, "--from is 'now'", lambda: backtest(settings, "now", ASKED[1], 7, 28)),
         (
             DataRefused,
