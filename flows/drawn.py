@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from features.errors import WinbackError
 from features.wording import counted
 from flows import inputs
 from flows.lists import write_parquet
@@ -60,7 +61,11 @@ def looked_back(lists: Sequence[Trial], books: Accounts) -> pl.DataFrame:
 
 def known_of(settings: Settings, list_id: str, names: Sequence[str]) -> pl.DataFrame:
     """Features of the people whom a list drew: `enrolment_id`, and those of the names that there are."""
-    kept = pl.read_parquet(inputs.workspace(settings).drawn(list_id), hive_partitioning=False)
+    file = inputs.workspace(settings).drawn(list_id)
+    try:
+        kept = pl.read_parquet(file, hive_partitioning=False)
+    except pl.exceptions.PolarsError:
+        raise _damaged(file) from None
     return kept.select("enrolment_id", *(name for name in names if name in kept.columns))
 
 
@@ -68,13 +73,27 @@ def without_features(settings: Settings, lists: Sequence[str]) -> Iterator[str]:
     """A sentence when the features of a list's night were gone before they could be kept."""
     few = {*_IDS, *_IN_LISTS}
     files = [inputs.workspace(settings).drawn(one) for one in lists]
-    thin = [file for file in files if few.issuperset(pl.read_parquet_schema(file))]
+    thin = [file for file in files if few.issuperset(_columns(file))]
     if thin:
         yield (
             f"Of {counted(len(thin), 'list')} the features of the night were gone before they could be kept: "
             "of the people on it only what the list says is learned from. Keep features/as_of=... until the "
             "next night."
         )
+
+
+def _columns(file: Path) -> list[str]:
+    try:
+        return list(pl.read_parquet_schema(file))
+    except pl.exceptions.PolarsError:
+        raise _damaged(file) from None
+
+
+def _damaged(file: Path) -> WinbackError:
+    return WinbackError(
+        f"{file} is damaged. Delete it: the next night keeps the people of that list again, with the "
+        "features of its own night if these are still there."
+    )
 
 
 def _randomised(trial: Trial) -> pl.DataFrame:

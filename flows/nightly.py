@@ -46,6 +46,6 @@ def nightly(
         summary = night.rank(settings, day, *made_of, revision=revision)
         told_later = [*watch.record(settings), *effects_in_mlflow.record(settings, day)]
         summary["notes"] += [*scored.sentences, *told_later]
-    learned = [*settled.sentences, *(() if champion else model.said)]
+    learned = settled.sentences if champion else settled.told(model.said)
     store = inputs.store(settings).label
     return summarise("nightly", night.told(summary, arrived, learned, believed, settings.currency, store))

@@ -87,6 +87,13 @@ class Settled:
     sentences: list[str]
     choice: Choice | None = None
 
+    def told(self, of_shop: Sequence[str]) -> list[str]:
+        """What to tell after a training, `of_shop` being what `said` finds.
+
+        Of a horizon that the data chose just now it need not be said again that they would choose it.
+        """
+        return [*self.sentences, *(of_shop if self.choice is None else of_shop[:1])]
+
     def keep(self) -> None:
         """Let the workspace keep a horizon that the data chose: once something was learned with it."""
         if self.choice is not None:

@@ -70,8 +70,7 @@ def train(
         "paths": {"mlflow": inputs.store(settings).label},
         "run_ids": {"model_run": made.run_id, "model_version": made.version},
         "sentences": [
-            *settled.sentences,
-            *said(dict(made.tags)),
+            *settled.told(said(dict(made.tags))),
             f"Model {made.version} {'is now in use' if verdict.promote else 'was refused'}. {verdict.reason}",
         ],
     }

@@ -17,7 +17,6 @@ from workspace_world import after, deliver, order, shop, write
 import flows.night
 from features.errors import WinbackError
 from flows import effects, effects_in_mlflow, inputs
-from flows.champion import Model
 from flows.effects import Believed, believe, standing_now
 from flows.settings import Settings
 from models import tracking
@@ -224,6 +223,12 @@ def test_where_features_are_gone_too_early_it_is_said_and_effects_are_pooled_all
 
 def test_a_damaged_file_is_named(settings: Settings):
     found = night(settings)
+    kept = inputs.workspace(settings).drawn("list-2024-05-31")
+    whole = kept.read_bytes()
+    kept.write_text("junk")
+    with pytest.raises(WinbackError, match=r"list-2024-05-31.parquet is damaged. Delete it"):
+        night(settings)
+    kept.write_bytes(whole)
     (inputs.workspace(settings).learned(str(found.digest)) / effects.ABOUT).write_text("{")
     with pytest.raises(WinbackError, match="is damaged"):
         night(settings)
@@ -333,10 +338,9 @@ def test_a_night_reads_what_the_effects_read_and_keeps_no_more_of_it(tmp_path: P
         (tmp_path / name).mkdir()
         frame.write_parquet(tmp_path / name / "part-0000.parquet")
     settings, rule = shop(tmp_path), rules(effects=ByTaste())
-    day, model = settings.as_of(OVER.isoformat()), Model("m", "1", "run", tmp_path, DAY, {})
-    made_of = tmp_path / "features", tmp_path / "predictions"
-    folder, _ = flows.night.appraise(settings, day, *made_of, rule, model)
-    made = pl.read_parquet(folder / "people").sort("customer_id")
+    made_of = tmp_path / "appraised", tmp_path / "features", tmp_path / "predictions"
+    found = flows.night.appraise(settings, *made_of, rule, "m")
+    made = found.people.lazy().collect().sort("customer_id")
     assert made["evidence"].to_list() == ["A", "A"]
     assert made["harmful"].to_list() == [False, True]
     assert "taste" not in made.columns
@@ -358,7 +362,9 @@ def test_people_whom_a_learned_effect_credibly_harms_are_left_alone_and_rows_say
 
 @pytest.mark.slow
 def test_a_night_learns_who_answers_from_lists_whose_effect_is_strong(tmp_path: Path):
-    settings = shop(tmp_path, "uplift.folds=3", "uplift.least_in_arm=200", "uplift.features=[taste, recency]")
+    settings = shop(tmp_path, "uplift.folds=3", "uplift.least_in_arm=200")
+    reads = settings.uplift.model_copy(update={"features": ("taste", "recency")})
+    settings = settings.model_copy(update={"uplift": reads})
     world = contacts(8000, strong, seed=11)
     arms = ("control", "treatment")
     rows = [

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +23,10 @@ from flows import horizon, inputs, survey, train
 from flows.demo import overrides_for
 from flows.demo_shop import ShopPlan, write_shop
 from flows.settings import Settings
+from flows.survey import Settled, said
 from models import training
 from models.fitness import Fit
+from models.horizon import Choice
 from models.tracking import find_training
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -266,7 +269,7 @@ def test_the_command_refuses_an_unfit_shop_and_trains_when_forced(tmp_path: Path
     sentences = json.loads(done.stdout.splitlines()[-1])["sentences"]
     assert sentences[0].startswith("The horizon is ")
     assert sentences[1].startswith("This shop does not fit. Of 1,4")
-    assert sentences[2].startswith("The data would choose the horizon in use")
+    assert sentences[2].startswith("Model 1 ")
     assert "chosen from the data up to 2024-06-30" in horizon.in_words(shop(tmp_path, CHOOSING))
 
 
@@ -306,3 +309,12 @@ def test_a_night_killed_after_the_choice_goes_on_with_it(tmp_path: Path):
         subprocess.run(command(killed), capture_output=True, cwd=ROOT, check=True)
         for name in ("horizon.json", "lists/as_of=2025-06-30/winback.csv"):
             assert (killed / name).read_bytes() == (undisturbed / name).read_bytes()
+
+
+def test_a_horizon_chosen_just_now_is_told_once(tmp_path: Path):
+    settings = shop(tmp_path)
+    of_shop = said({"fit.told": "This shop fits.", "label.horizon_told": "The data would choose 30 days."})
+    choice = Choice(30, pl.DataFrame())
+    chosen = Settled(settings, settings.as_of(str(DAY)), ["The horizon is 30 days from now on."], choice)
+    assert chosen.told(of_shop) == ["The horizon is 30 days from now on.", "This shop fits."]
+    assert replace(chosen, choice=None).told(of_shop) == [*chosen.sentences, *of_shop]
