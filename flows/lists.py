@@ -59,18 +59,28 @@ def write_list(folder: Path, decision: Decision, manifest: Manifest, *, revision
     Raises:
         DataRefused: when another list for this day is delivered and no revision is asked for.
     """
+    refuse_changed(folder, decision, revision=revision)
     before = delivered(folder)
     if before is not None and before.list_id == decision.list_id:
         log.info("List %s of %s is delivered already; nothing to do.", before.list_id, decision.as_of)
         return Written(folder, decision.list_id, "unchanged")
-    if before is not None and not revision:
-        raise DataRefused(_changed(before, decision))
     with publish_folder(folder) as aside:
         if before is not None:
             _keep(folder, aside, before.list_id)
         write_parquet(decision.path, aside / PATH)
         _write(aside, {name: getattr(decision, name) for name in _FRAMES}, manifest)
     return Written(folder, decision.list_id, "written" if before is None else "revised")
+
+
+def refuse_changed(folder: Path, decision: Decision, *, revision: bool) -> None:
+    """Refuse to take the place of another list that is delivered; before anything of the night is written.
+
+    Raises:
+        DataRefused: when another list for this day is delivered and no revision is asked for.
+    """
+    before = delivered(folder)
+    if before is not None and before.list_id != decision.list_id and not revision:
+        raise DataRefused(_changed(before, decision))
 
 
 def erase_from_list(folder: Path, customer_id: str) -> int:

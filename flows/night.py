@@ -23,7 +23,7 @@ from flows.champion import Model
 from flows.console import step
 from flows.effects import Believed
 from flows.enrolments import read_manifest
-from flows.lists import write_list, write_parquet
+from flows.lists import refuse_changed, write_list, write_parquet
 from flows.settings import Settings
 from flows.workspace import publish_folder
 from models.appraisal import READ, Appraised, Common, Rules, appraised, figures
@@ -125,6 +125,7 @@ def rank(  # noqa: PLR0917 - what a list is made of, in order
     with step("Checking scores and list"), inputs.gate(settings, f"{as_of.day} list") as gate:
         _check_outputs(settings, gate, as_of, scored, decision)
     with step("Writing scores and list"):
+        refuse_changed(places.list(as_of.day), decision, revision=revision)
         with publish_folder(places.scores(as_of.day)) as aside:
             write_parquet(scored, aside / SCORES)
         manifest = _manifest(settings, as_of, decision, model, believed)

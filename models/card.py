@@ -144,7 +144,7 @@ def _predicts(subject: Subject) -> Section:
     predicted = {
         "churn_probability": f"the chance of no net purchase in the {days} days {start}, without a contact.",
         "expected_margin": "the net margin to be expected from a customer in those days, without a contact.",
-        "value_if_returned": "what winning their purchase in those days is worth; of what follows only the part won.",
+        "value_if_returned": "what winning a purchase in those days is worth; of what follows, the part won.",
     }
     return Section(
         "What it predicts",

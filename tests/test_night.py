@@ -163,12 +163,14 @@ def test_the_same_night_again_changes_nothing(shop: Path, undisturbed: Path) -> 
 
 
 def test_another_config_does_not_change_a_delivered_list(shop: Path, undisturbed: Path) -> None:
-    before = digests(undisturbed)
-    refused = run(shop, undisturbed, "list.capacity=5")
+    before, scores = digests(undisturbed), undisturbed / f"scores/as_of={DAY}/scores.parquet"
+    said = scores.read_bytes()
+    refused = run(shop, undisturbed, "list.capacity=5", "effect.assumed.mu=0.05", "offers=[{id: message}]")
     assert refused.returncode == 3, refused.stderr
     assert "delivered" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert digests(undisturbed) == before
+    assert scores.read_bytes() == said
 
 
 def test_a_late_feed_stops_the_night(shop: Path, tmp_path: Path) -> None:
