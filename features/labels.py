@@ -14,6 +14,8 @@ from features.orders import as_known, net_by
 from features.runs import CUSTOMER, day_number
 
 CONTACTED_ARMS = ("treatment", "explore")
+# Held out inside a list; people of the universal holdout were not drawn against those who were contacted.
+_STAND_IN = "control"
 DAYS_TO_RETURN = "days_to_return"
 
 
@@ -72,13 +74,17 @@ def _earned(known: Known, months: Sequence[int], known_until: AsOf) -> pl.DataFr
 
 
 def _touched(known: Known) -> pl.DataFrame:
-    """Who was in a campaign between a horizon before the day and the end of the window, and in which arm."""
+    """Who was in a campaign between a horizon before the day and the end of the window, and in which arm.
+
+    Controls stand in for those their list contacted. The universal holdout was taken out before that draw, so
+    its people stand for themselves: counted twice, the selected would outweigh everybody else.
+    """
     people = pl.DataFrame({CUSTOMER: known.customers})
     if known.books.contacts is None:
         return people.with_columns(contacted=pl.lit(value=False), weight=pl.lit(1.0)).drop(CUSTOMER)
     near = known.books.contacts.filter(known.as_of.touching(pl.col("contacted_on")))
     reached = pl.col("arm").is_in(CONTACTED_ARMS)
-    chance = pl.col("assignment_probability").filter(~reached)
+    chance = pl.col("assignment_probability").filter(pl.col("arm") == _STAND_IN)
     found = near.group_by(CUSTOMER).agg(contacted=reached.any(), weight=(1.0 / chance).max().clip(1.0, 100.0))
     return people.join(found, on=CUSTOMER, how="left", maintain_order="left").select(
         pl.col("contacted").fill_null(value=False), pl.col("weight").fill_null(1.0)

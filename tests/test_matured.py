@@ -27,7 +27,7 @@ CONTACTS = [
     ("contacted_back", 101, "treatment", 0.9),
     ("contacted_gone", 101, "explore", 0.05),
     ("control_back", 101, "control", 0.1),
-    ("control_gone", 101, "universal", 0.25),
+    ("control_gone", 101, "control", 0.25),
     ("long_ago_back", 60, "treatment", 0.9),  # more than a horizon before the night
 ]
 

@@ -211,6 +211,8 @@ def test_contacted_people_are_marked_and_controls_are_weighted() -> None:
     assert not labelled(rows, contacts=contact("treatment", 61, 0.9))["contacted"]
     control = labelled(rows, contacts=contact("control", 10, 0.1))
     assert (control["contacted"], control["weight"]) == (False, 10.0)
+    universal = labelled(rows, contacts=contact("universal", 10, 0.02))
+    assert (universal["contacted"], universal["weight"]) == (False, 1.0)
 
 
 def test_daily_margins_hold_returns() -> None:
