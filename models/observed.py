@@ -20,7 +20,7 @@ RETURN_RATE, NET_MARGIN, NET_PROFIT = "return_rate", "net_margin", "net_profit"
 MARGIN_BEFORE, P0 = "margin_before", "p0"
 COVARIATES = (MARGIN_BEFORE, P0)
 # The groups told apart, where the list has these columns for both arms.
-GROUPS = ("value_tier", "offer_id", "stage", "cause")
+GROUPS = ("selection", "value_tier", "offer_id", "stage", "cause")
 _DAYS_BEFORE = 365
 # A covariate's outermost percentiles are drawn in: a few very large customers would decide its slope.
 _TAIL = 0.01
@@ -112,6 +112,8 @@ def _spent(treated: pl.Expr, redeem_share: Mapping[str, float], unit: int) -> pl
 def _shaped(found: pl.DataFrame) -> pl.DataFrame:
     named = ["enrolment_id", "person_id", "stratum", RETURN_RATE, NET_MARGIN, NET_PROFIT]
     groups = [name for name in GROUPS if name in found.columns and found[name].null_count() < found.height]
+    if "selection" in groups and found["selection"].n_unique() == 1:
+        groups.remove("selection")  # nobody was tried: it would say the whole list once more
     before = [_drawn_in(pl.col(MARGIN_BEFORE).cast(pl.Float64))]
     if "churn_probability" in found.columns and not found["churn_probability"].has_nulls():
         before.append((1 - pl.col("churn_probability")).alias(P0))

@@ -162,6 +162,21 @@ def test_groups_are_told_apart_where_the_list_has_them_for_both_arms():
     ]
 
 
+def test_people_chosen_for_profit_and_people_tried_are_told_apart_where_there_are_both():
+    def groups(selections: tuple[str, ...]) -> list[str | None]:
+        rows = [
+            {"customer_id": f"{arm[0]}{place}", "arm": arm, "selection": one}
+            for arm in ("treatment", "control")
+            for place, one in enumerate(selections)
+        ]
+        one = trial(rows)
+        table = measured(one, seen(one, [free("t0", 5, 400, "1")]), TOUCHED, "EUR", seed=7)
+        return table.filter(outcome="net_margin", by="selection")["group"].to_list()
+
+    assert groups(("profit", "explore", "profit")) == ["explore", "profit"]
+    assert groups(("profit", "profit", "profit")) == []
+
+
 def test_lines_after_the_window_do_not_bring_back_an_order_that_was_cancelled_in_it():
     assert_frame_equal(seen(TINY, [*ORDERS, free("c", 60, 700, "2")]), seen(TINY, ORDERS))
 
