@@ -11,8 +11,8 @@ from features.outcomes import outcomes
 from features.snapshots import drawn
 from flows import inputs, monitor
 from flows.enrolments import read_manifest
-from flows.night import SCORES
 from flows.recipe import assumed_response
+from flows.scoring import SCORES
 from flows.settings import Settings
 from models.matured import Rate, judged, matured, return_rate
 from models.outputs import Manifest

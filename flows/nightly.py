@@ -4,13 +4,17 @@ from typing import Any
 
 from prefect import flow
 
-from flows import effects, effects_in_mlflow, inputs, night, watch
+from flows import effects, effects_in_mlflow, inputs, watch
 from flows.artifacts import summarise
+from flows.building import build_features
 from flows.champion import champion_for
 from flows.days import name_of_run
+from flows.feeds import check_feeds
 from flows.ingest import take_in, tidy
 from flows.lock import hold
+from flows.ranking import rank
 from flows.survey import settle
+from flows.told_of_nights import told
 from flows.train import first_model
 
 
@@ -33,19 +37,19 @@ def nightly(
     with hold(settings.root, "winback nightly"), inputs.engine(settings):
         arrived = take_in(settings)
         tidy(settings)
-        night.check_feeds(settings, day)
+        check_feeds(settings, day)
         settled = settle(settings, day)
         settings, day = settled.settings, settled.as_of
         champion = champion_for(settings, day)
-        features = night.build_features(settings, day)
+        features = build_features(settings, day)
         model = champion or first_model(settled)
         settled.keep()  # a night that was killed after its training may not have come to it
         scored = watch.scored(settings, day, features, model)
         believed = effects.believe(settings, day, features)
         made_of = features, scored.predictions, scored.model, believed
-        summary = night.rank(settings, day, *made_of, revision=revision)
+        summary = rank(settings, day, *made_of, revision=revision)
         told_later = [*watch.record(settings), *effects_in_mlflow.record(settings, day)]
         summary["notes"] += [*scored.sentences, *told_later]
     learned = settled.sentences if champion else settled.told(model.said)
     store = inputs.store(settings).label
-    return summarise("nightly", night.told(summary, arrived, learned, believed, settings.currency, store))
+    return summarise("nightly", told(summary, arrived, learned, believed, settings.currency, store))

@@ -24,11 +24,14 @@ from features.outcomes import outcomes
 from features.snapshots import drawn
 from features.table import each_part
 from flows import inputs
+from flows.appraising import appraise, rules_of
+from flows.building import write_part
 from flows.console import step
 from flows.effects import believe
+from flows.grounds import guesses
 from flows.lists import write_parquet
-from flows.night import appraise, guesses, predict_parts, rules_of, write_part
 from flows.recipe import assumed_response
+from flows.scoring import predict_parts
 from flows.settings import Settings
 from flows.survey import known_history
 from flows.train import taught

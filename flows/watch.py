@@ -18,10 +18,11 @@ from prefect.events import emit_event
 
 from features.asof import AsOf
 from features.errors import DataRefused, WinbackError
-from flows import inputs, monitor, night
+from flows import inputs, monitor
 from flows.champion import Model, champion_for
 from flows.console import step
 from flows.hindsight import judge_past
+from flows.scoring import score
 from flows.settings import Settings
 from flows.succession import consider
 from flows.train import learn
@@ -58,7 +59,7 @@ def scored(settings: Settings, as_of: AsOf, features: Path, model: Model) -> Sco
     Raises:
         DataRefused: when something that moved is to stop the night.
     """
-    predictions = night.score(settings, as_of, features, model)
+    predictions = score(settings, as_of, features, model)
     found = look(settings, as_of, features, predictions, model)
     _stop(settings, as_of, found)
     said = tuple(f"Watch: {alarm.sentence}" for alarm in found)
@@ -67,7 +68,7 @@ def scored(settings: Settings, as_of: AsOf, features: Path, model: Model) -> Sco
         return Scored(model, predictions, said)
     newer, told = _retrained(settings, as_of, model, asking)
     if newer.digest != model.digest:
-        predictions = night.score(settings, as_of, features, newer)
+        predictions = score(settings, as_of, features, newer)
         _stop(settings, as_of, look(settings, as_of, features, predictions, newer))
     return Scored(newer, predictions, (*said, told))
 

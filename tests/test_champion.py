@@ -8,7 +8,7 @@ import pytest
 
 from features.errors import ConfigError, DataRefused
 from flows import champion as using
-from flows import night, nightly, succession, train
+from flows import nightly, succession, train
 from flows.recipe import question
 from flows.settings import Settings
 from flows.survey import Settled
@@ -121,9 +121,9 @@ def test_a_night_before_the_model_was_made_is_refused_before_features_are_built(
 ) -> None:
     built: list[object] = []
     monkeypatch.setattr(nightly, "champion_for", using.champion_for.fn)
-    for module, name in ((nightly, "take_in"), (nightly, "tidy"), (night, "check_feeds")):
+    for module, name in ((nightly, "take_in"), (nightly, "tidy"), (nightly, "check_feeds")):
         monkeypatch.setattr(module, name, lambda *_: None)
-    monkeypatch.setattr(night, "build_features", lambda *given: built.append(given))
+    monkeypatch.setattr(nightly, "build_features", lambda *given: built.append(given))
     config = tmp_path / "winback.yaml"
     config.write_text(json.dumps(shop(tmp_path, 60).resolved()))
     with pytest.raises(DataRefused, match=r"up to 2024-06-30, which lies after 2024-06-29"):

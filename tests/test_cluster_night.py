@@ -16,7 +16,7 @@ from features import ingest, ledger
 from features.asof import AsOf
 from features.errors import DataRefused
 from features.table import training_table
-from flows import doctor, inputs, night, survey, train
+from flows import building, doctor, effects, inputs, ranking, scoring, survey, train
 from flows.cluster import DaskEngine
 from flows.demo import overrides_for
 from flows.demo_shop import ShopPlan, write_shop
@@ -116,14 +116,15 @@ def trained(settings: Settings, as_of: AsOf) -> training.Trained:
 def a_night(settings: Settings, model: train.Model) -> str:
     """The night after its deliveries; how the list was written."""
     as_of = settings.as_of(DAY)
-    features = night.build_features.fn(settings, as_of)
-    return listed(settings, model, features, night.score.fn(settings, as_of, features, model))
+    features = building.build_features.fn(settings, as_of)
+    return listed(settings, model, features, scoring.score.fn(settings, as_of, features, model))
 
 
 def listed(settings: Settings, model: train.Model, features: Path, predictions: Path) -> str:
     """How the list was written."""
     as_of = settings.as_of(DAY)
-    return str(night.rank.fn(settings, as_of, features, predictions, model, revision=False)["status"])
+    made_of = features, predictions, model, effects.believe.fn(settings, as_of, features)
+    return str(ranking.rank.fn(settings, as_of, *made_of, revision=False)["status"])
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -182,10 +183,10 @@ def test_a_worker_killed_while_features_are_built_does_not_lose_them(
     there: Settings, local: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     as_of, marker = there.as_of(EARLIER), tmp_path / "killed"
-    monkeypatch.setattr(night, "_write_part", partial(killed_once, marker, night._write_part))
-    disturbed = night.build_features.fn(there, as_of)
+    monkeypatch.setattr(building, "write_part", partial(killed_once, marker, building.write_part))
+    disturbed = building.build_features.fn(there, as_of)
     assert marker.exists()
-    undisturbed = night.build_features.fn(local, as_of)
+    undisturbed = building.build_features.fn(local, as_of)
     rows = [pl.read_parquet(folder).sort("customer_id") for folder in (disturbed, undisturbed)]
     assert rows[0].height > 3000
     assert_frame_equal(*rows, check_exact=True)
@@ -194,9 +195,9 @@ def test_a_worker_killed_while_features_are_built_does_not_lose_them(
 def test_features_are_refused_when_those_of_one_part_break_a_rule(
     there: Settings, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(night, "_write_part", partial(first_twice, night._write_part))
+    monkeypatch.setattr(building, "write_part", partial(first_twice, building.write_part))
     with pytest.raises(DataRefused, match=r"row_twice .*: a customer has one row per day. 2 of"):
-        night.build_features.fn(there, there.as_of("2025-02-28"))
+        building.build_features.fn(there, there.as_of("2025-02-28"))
     assert not (there.root / "features/as_of=2025-02-28").exists()
 
 

@@ -14,7 +14,7 @@ from decision_world import decided, halves, people, rules
 from uplift_world import contacts, strong
 from workspace_world import after, deliver, order, shop, write
 
-import flows.night
+import flows.appraising
 from features.errors import WinbackError
 from flows import effects, effects_in_mlflow, inputs
 from flows.effects import Believed, believe, standing_now
@@ -339,7 +339,7 @@ def test_a_night_reads_what_the_effects_read_and_keeps_no_more_of_it(tmp_path: P
         frame.write_parquet(tmp_path / name / "part-0000.parquet")
     settings, rule = shop(tmp_path), rules(effects=ByTaste())
     made_of = tmp_path / "appraised", tmp_path / "features", tmp_path / "predictions"
-    found = flows.night.appraise(settings, *made_of, rule, "m")
+    found = flows.appraising.appraise(settings, *made_of, rule, "m")
     made = found.people.lazy().collect().sort("customer_id")
     assert made["evidence"].to_list() == ["A", "A"]
     assert made["harmful"].to_list() == [False, True]

@@ -12,8 +12,9 @@ import pytest
 from workspace_world import deliver, order, shop, write
 
 from features.errors import DataRefused, WinbackError
-from flows import inputs, monitor, night, watch
+from flows import inputs, monitor, watch
 from flows.champion import Model
+from flows.scoring import SCORES as SCORED
 from flows.settings import Settings
 from models.drift import SCORES, Learned
 from models.outputs import SCORES as SCORES_FILE
@@ -72,7 +73,7 @@ def _made(folder: Path, trained: tuple[Path, str], *overrides: str) -> Settings:
     shutil.copy(database, found.root)
     folder = inputs.workspace(found).scores(NIGHT)
     folder.mkdir(parents=True)
-    said(0.98 if name in BACK else 0.02 for name in PEOPLE).write_parquet(folder / night.SCORES)
+    said(0.98 if name in BACK else 0.02 for name in PEOPLE).write_parquet(folder / SCORED)
     return found
 
 
@@ -151,7 +152,7 @@ def test_a_night_whose_orders_have_not_all_arrived_waits(settings: Settings):
 
 
 def test_a_past_night_that_turned_out_badly_is_an_alarm_tonight(settings: Settings):
-    file = inputs.workspace(settings).scores(NIGHT) / night.SCORES
+    file = inputs.workspace(settings).scores(NIGHT) / SCORED
     said(0.2 if name in BACK else 0.6 for name in PEOPLE).write_parquet(file)
     found = seen(settings, model(settings, run_of_list(settings)))
     assert [str(alarm.signal) for alarm in found] == ["auroc_drop", "ece"]
@@ -256,7 +257,7 @@ def scoring(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         used.append(by.digest)
         return settings.root / ".runs" / "predictions"
 
-    monkeypatch.setattr(night, "score", score)
+    monkeypatch.setattr(watch, "score", score)
     return used
 
 
