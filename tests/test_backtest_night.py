@@ -24,6 +24,7 @@ FAST = (
     "list.control_share=0",
     "list.universal_share=0",
     "list.explore_share=0",
+    "list.trial_control_share=null",
 )
 [EXAMPLE] = [words for words in OURS if words[:1] == ["backtest"]]
 
