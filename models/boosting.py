@@ -304,7 +304,7 @@ def _stopped(taught: Sample, judged: Sample, recipe: Recipe) -> tuple[bytes, lis
         _parameters(recipe, len(taught.label), taught),
         train,
         num_boost_round=recipe.options.rounds,
-        evals=[(_quantiles(judged, recipe, like=train), "judged")],
+        evals=[(_judged(judged, recipe), "judged")],
         evals_result=history,
         callbacks=[xgb.callback.EarlyStopping(rounds=recipe.options.early_stopping, save_best=True)],
         verbose_eval=False,
@@ -313,20 +313,25 @@ def _stopped(taught: Sample, judged: Sample, recipe: Recipe) -> tuple[bytes, lis
     return bytes(booster.save_raw("ubj")), curve
 
 
-def _quantiles(
-    sample: Sample, recipe: Recipe, like: "xgboost.QuantileDMatrix | None" = None
-) -> "xgboost.QuantileDMatrix":
-    xgb = library()
-    return xgb.QuantileDMatrix(
-        sample.matrix,
-        sample.label,
-        weight=sample.weight,
-        base_margin=sample.offset,
-        max_bin=recipe.options.max_bin,
-        enable_categorical=True,
-        ref=like,
-        nthread=_threads(len(sample.label), recipe.options.threads) or None,
+def _quantiles(sample: Sample, recipe: Recipe) -> "xgboost.QuantileDMatrix":
+    return library().QuantileDMatrix(
+        sample.matrix, max_bin=recipe.options.max_bin, **_beside_the_matrix(sample, recipe)
     )
+
+
+def _judged(sample: Sample, recipe: Recipe) -> "xgboost.DMatrix":
+    """Rows as they are: trees part at the edges of bins, so binned ones are judged the same, but slower."""
+    return library().DMatrix(sample.matrix, **_beside_the_matrix(sample, recipe))
+
+
+def _beside_the_matrix(sample: Sample, recipe: Recipe) -> dict[str, Any]:
+    return {
+        "label": sample.label,
+        "weight": sample.weight,
+        "base_margin": sample.offset,
+        "enable_categorical": True,
+        "nthread": _threads(len(sample.label), recipe.options.threads) or None,
+    }
 
 
 def _parameters(recipe: Recipe, rows: int, sample: Sample) -> dict[str, Any]:
