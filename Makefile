@@ -21,10 +21,10 @@ demo: setup
 
 # The default suite: everything but the slow parts and those that start servers.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not server and not postgres and not dask"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not server and not postgres and not dask"
 
 test-all: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Speed and memory against other tools: one table, and bench.json. Never part of the tests.
 bench: setup

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,24 @@ from flows.demo_shop import ShopPlan, write_shop
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 # Half of a list is held out and windows are short, so that few nights are enough.
-FAST = ("train.snapshots=4", "train.folds=2", "xgb.rounds=40", "xgb.threads=1", "churn.horizon_days=30")
+FAST = (
+    "train.snapshots=4",
+    "train.folds=2",
+    "train.tests=1",
+    "xgb.rounds=20",
+    "xgb.threads=1",
+    "churn.horizon_days=30",
+)
 HALF = ("list.control_share=0.5", "list.budget=null")
 FIRST, OPEN, OVER = "2025-05-10", "2025-05-20", "2025-06-15"
 
 
-def winback(folder: Path, command: str, *words: str) -> dict[str, Any]:
+def winback(folder: Path, environment: Mapping[str, str], command: str, *words: str) -> dict[str, Any]:
     from flows.demo import overrides_for
 
     sets = [word for item in (*overrides_for(folder), *FAST, *HALF) for word in ("--set", item)]
     line = [sys.executable, "-m", "flows", command, "-c", "configs/demo.yaml", "--json", *words, *sets]
-    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -38,9 +46,11 @@ def files(folder: Path) -> dict[str, str]:
     }
 
 
-def test_nights_go_from_assumed_to_pooled_and_stay_the_same_when_repeated(tmp_path: Path):
+def test_nights_go_from_assumed_to_pooled_and_stay_the_same_when_repeated(
+    tmp_path: Path, beside_a_server: Mapping[str, str]
+):
     def night(day: str) -> dict[str, Any]:
-        return winback(tmp_path, "nightly", "--as-of", day)
+        return winback(tmp_path, beside_a_server, "nightly", "--as-of", day)
 
     def manifest(day: str) -> dict[str, Any]:
         return dict(json.loads((workspace / f"lists/as_of={day}/manifest.json").read_text()))
@@ -61,7 +71,8 @@ def test_nights_go_from_assumed_to_pooled_and_stay_the_same_when_repeated(tmp_pa
     for frame in both:
         assert frame.height
         assert frame.filter((pl.col("evidence") == "B") != pl.col("offer_id").is_in(pooled)).is_empty()
-    assert any(one.startswith(f"Offer {pooled[0]}: ") for one in winback(tmp_path, "status")["sentences"])
+    status = winback(tmp_path, beside_a_server, "status")
+    assert any(one.startswith(f"Offer {pooled[0]}: ") for one in status["sentences"])
 
     before = files(workspace / "lists") | files(workspace / "effects")
     for day in (OPEN, OVER):

@@ -16,6 +16,8 @@ from sklearn.metrics import roc_auc_score
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
+# What scores is fitted on all days, however many of them judge the recipe: one saves minutes.
+JUDGED_ONCE = "train.tests=1"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.real_data,
@@ -68,8 +70,7 @@ def buyers_after(purchases: Iterator[tuple[str, date, float]], as_of: date, days
 
 def test_a_night_on_cdnow(tmp_path: Path) -> None:
     as_of, file = date(1998, 3, 31), DATA / "cdnow" / "CDNOW_master.txt"
-    # What scores is fitted on all days, however many of them judge the recipe: one saves minutes.
-    summary, scores = night("cdnow", as_of, file, tmp_path, "train.tests=1")
+    summary, scores = night("cdnow", as_of, file, tmp_path, JUDGED_ONCE)
     assert summary["counts"]["scored"] == scores.height == 23_502
     reached = auroc(scores, buyers_after(cdnow_purchases(file), as_of, 90))
     assert reached >= 0.836, f"AUROC {reached:.4f}"
@@ -77,7 +78,7 @@ def test_a_night_on_cdnow(tmp_path: Path) -> None:
 
 def test_a_night_on_online_retail(tmp_path: Path) -> None:
     as_of, file = date(2011, 9, 8), DATA / "online_retail_ii" / "online_retail_ii.csv.gz"
-    summary, scores = night("online_retail_ii", as_of, file, tmp_path)
+    summary, scores = night("online_retail_ii", as_of, file, tmp_path, JUDGED_ONCE)
     assert summary["counts"]["scored"] == scores.height
     assert abs(scores.height - 5_280) <= 50
     reached = auroc(scores, buyers_after(retail_purchases(file), as_of, 90))

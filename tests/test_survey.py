@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -275,7 +275,9 @@ def test_the_command_refuses_an_unfit_shop_and_trains_when_forced(tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_night_killed_after_the_choice_goes_on_with_it(tmp_path: Path):
+def test_a_night_killed_before_and_after_the_choice_goes_on_with_it(
+    tmp_path: Path, beside_a_server: Mapping[str, str]
+):
     shop_folder = tmp_path / "shop"
     write_shop(shop_folder, ShopPlan(customers=1200, block=1200, shard=1200))
     places = [item for item in overrides_for(shop_folder) if not item.startswith("workspace=")]
@@ -286,17 +288,20 @@ def test_a_night_killed_after_the_choice_goes_on_with_it(tmp_path: Path):
         start = [sys.executable, "-m", "flows", "nightly", "-c", str(ROOT / "configs" / "demo.yaml")]
         return [*start, "--as-of", "2025-06-30", "--json", *words]
 
-    # Killed while the training has not begun, and just after it has ended.
+    def night(workspace: Path) -> None:
+        subprocess.run(command(workspace), capture_output=True, cwd=ROOT, env=beside_a_server, check=True)
+
+    # Killed while the training has not begun, and, gone on with, just after it has ended.
     seen = {"features/as_of=2025-06-30": False, "horizon.json": True}
-    undisturbed = tmp_path / "undisturbed"
-    subprocess.run(command(undisturbed), capture_output=True, cwd=ROOT, check=True)
-    for number, (file, chosen) in enumerate(seen.items()):
-        killed = tmp_path / f"killed{number}"
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    night(undisturbed)
+    for file, chosen in seen.items():
         process = subprocess.Popen(
             command(killed),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=ROOT,
+            env=beside_a_server,
             start_new_session=True,
         )
         while process.poll() is None and not (killed / file).exists():
@@ -306,9 +311,9 @@ def test_a_night_killed_after_the_choice_goes_on_with_it(tmp_path: Path):
         assert (killed / file).exists()
         assert (killed / "horizon.json").exists() is chosen
         assert not (killed / "lists").exists()
-        subprocess.run(command(killed), capture_output=True, cwd=ROOT, check=True)
-        for name in ("horizon.json", "lists/as_of=2025-06-30/winback.csv"):
-            assert (killed / name).read_bytes() == (undisturbed / name).read_bytes()
+    night(killed)
+    for name in ("horizon.json", "lists/as_of=2025-06-30/winback.csv"):
+        assert (killed / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
 def test_a_horizon_chosen_just_now_is_told_once(tmp_path: Path):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,16 @@ from flows.demo_shop import ShopPlan, write_shop
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
-FAST = ("train.snapshots=4", "train.folds=2", "xgb.rounds=40", "xgb.threads=1")
+FAST = ("train.snapshots=4", "train.folds=2", "train.tests=1", "xgb.rounds=20", "xgb.threads=1")
 FIRST, SECOND, THIRD = "2025-06-26", "2025-06-27", "2025-06-28"
 
 
 class Shop:
     """A shop whose nights are run by the command line."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
+        self.environment = environment
         self.workspace = folder / "workspace"
         write_shop(folder, ShopPlan(customers=1500, block=1500, shard=1500))
 
@@ -31,7 +33,9 @@ class Shop:
         words = ["nightly", "-c", "configs/demo.yaml", "--as-of", day, "--json"]
         words += [word for item in (*overrides_for(self.folder), *FAST, *more) for word in ("--set", item)]
         command = [sys.executable, "-m", "flows", *words]
-        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, env=self.environment, check=False
+        )
 
     def done(self, day: str, *more: str) -> dict[str, Any]:
         ended = self.night(day, *more)
@@ -45,8 +49,8 @@ class Shop:
         return dict(json.loads((self.workspace / f"monitor/as_of={day}/{name}").read_text()))
 
 
-def test_nights_stop_warn_and_train_as_configured(tmp_path: Path):
-    shop = Shop(tmp_path)
+def test_nights_stop_warn_and_train_as_configured(tmp_path: Path, beside_a_server: Mapping[str, str]):
+    shop = Shop(tmp_path, beside_a_server)
     shop.done(FIRST)
     assert shop.monitor(FIRST, "watch.json")["alarms"] == []
 
