@@ -5,8 +5,9 @@ are sorted once per snapshot; a bootstrap then only weighs them anew. A measure 
 mean over those where it is defined.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -71,6 +72,10 @@ class Terms:
         """Whether any measure is needed whose name starts so."""
         return self.wanted is None or any(name.startswith(starts) for name in self.wanted)
 
+    def asked(self, offered: Mapping[str, Callable[[], float]]) -> dict[str, float]:
+        """Of the measures that are offered those that are needed."""
+        return {name: one() for name, one in offered.items() if self.wanted is None or name in self.wanted}
+
     @property
     def shares(self) -> Mapping[str, float]:
         """Ending of a measure's name: the share of the ranking that it looks at."""
@@ -125,7 +130,7 @@ def on_snapshot(rows: pl.DataFrame, scoring: Scoring, terms: Terms) -> Measures:
     if terms.want("empc"):
         parts.append(_campaign(rows, scoring, terms))
     if scoring.p0 and terms.want("brier", "log_loss", "ece"):
-        parts.append(_chance(rows, rows[scoring.p0].to_numpy()))
+        parts.append(_chance(rows, rows[scoring.p0].to_numpy(), terms))
     if scoring.value and terms.want("value_at_", "spearman", "gini"):
         parts.append(_worth(rows, rows[scoring.value].to_numpy(), terms))
     if YEAR_MARGIN in rows.columns and terms.want("profit_at_"):
@@ -139,11 +144,11 @@ def _order(rows: pl.DataFrame, scoring: Scoring, terms: Terms) -> Measures:
 
     def measures(weight: Array) -> dict[str, float]:
         gains = Gains.of(returned, ranking, weight)
-        return {
-            "auroc": gains.auroc(),
-            "average_precision": gains.average_precision(),
-            **{f"lift_at_{name}": gains.held.lift_at(share) for name, share in terms.shares.items()},
+        lifts = {
+            f"lift_at_{name}": partial(gains.held.lift_at, share) for name, share in terms.shares.items()
         }
+        order = {"auroc": gains.auroc, "average_precision": gains.average_precision}
+        return terms.asked({**order, **lifts})
 
     return measures
 
@@ -166,16 +171,18 @@ def _campaign(rows: pl.DataFrame, scoring: Scoring, terms: Terms) -> Measures:
     return measures
 
 
-def _chance(rows: pl.DataFrame, p0: Array) -> Measures:
+def _chance(rows: pl.DataFrame, p0: Array, terms: Terms) -> Measures:
+    """How probable returns are."""
     returned = rows["returned"].to_numpy()
     cut = Bins.of(p0, rows["weight"].to_numpy())
 
     def measures(weight: Array) -> dict[str, float]:
-        return {
-            "brier": brier(returned, p0, weight),
-            "log_loss": log_loss(returned, p0, weight),
-            "ece": ece(returned, p0, weight, cut=cut),
+        offered = {
+            "brier": partial(brier, returned, p0, weight),
+            "log_loss": partial(log_loss, returned, p0, weight),
+            "ece": partial(ece, returned, p0, weight, cut=cut),
         }
+        return terms.asked(offered)
 
     return measures
 
@@ -187,11 +194,12 @@ def _worth(rows: pl.DataFrame, value: Array, terms: Terms) -> Measures:
 
     def measures(weight: Array) -> dict[str, float]:
         held = Held.of(margin, ranking, weight)
-        return {
-            **{f"value_at_{name}": held.share_at(share) for name, share in terms.shares.items()},
-            "spearman": spearman(best, ranking, weight),
-            "gini": gini(margin, ranking, weight, best),
+        parts = {f"value_at_{name}": partial(held.share_at, share) for name, share in terms.shares.items()}
+        order = {
+            "spearman": partial(spearman, best, ranking, weight),
+            "gini": partial(gini, margin, ranking, weight, best),
         }
+        return terms.asked({**parts, **order})
 
     return measures
 
@@ -205,7 +213,10 @@ def _profit(rows: pl.DataFrame, scoring: Scoring, terms: Terms) -> Measures:
     def measures(weight: Array) -> dict[str, float]:
         held = Held.of(gain, ranking, weight)
         units = response.minor_units
-        return {f"profit_at_{name}": held.mean_at(share) / units for name, share in terms.shares.items()}
+        found = terms.asked(
+            {f"profit_at_{name}": partial(held.mean_at, share) for name, share in terms.shares.items()}
+        )
+        return {name: value / units for name, value in found.items()}
 
     return measures
 
