@@ -21,14 +21,7 @@ for _name in ("PREFECT_API_URL", "PREFECT_PROFILE"):
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-
 ROOT = Path(__file__).resolve().parent.parent
-# Workers share the cores: threads of their own would only hold each other up. One result is not another with
-# more threads.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    for _name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):
-        os.environ.setdefault(_name, "1")
-
 # Files that take minutes, the longest first: begun last, one would keep a worker busy and the other waiting.
 _LONG = (
     "test_real_nights.py",
