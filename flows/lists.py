@@ -4,7 +4,6 @@ A list that is delivered (acknowledged) is immutable: the same list again does n
 same day is refused unless a revision is asked for, which keeps the old one under `revisions/<list_id>/`.
 """
 
-import hashlib
 import json
 import logging
 import shutil
@@ -15,6 +14,7 @@ from typing import Literal
 
 import polars as pl
 
+from features.digests import file_digest
 from features.errors import DataRefused
 from flows.enrolments import Delivered, delivered, read_manifest
 from flows.workspace import publish_folder
@@ -148,7 +148,7 @@ def _write(aside: Path, frames: Mapping[str, pl.DataFrame], manifest: Manifest) 
     (aside / "winback.jsonl").write_text(winback.write_ndjson(), encoding="utf-8", newline="")
     for name in _FRAMES:
         write_parquet(frames[name], aside / f"{name}.parquet")
-    files = {name: _sha256(aside / name) for name in _FILES if (aside / name).exists()}
+    files = {name: file_digest(aside / name) for name in _FILES if (aside / name).exists()}
     content = manifest.model_copy(update={"files": files}).model_dump(mode="json")
     (aside / MANIFEST).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -168,8 +168,3 @@ def _guarded(column: str) -> pl.Expr:
     """A text that a spreadsheet would take for a formula gets a leading apostrophe."""
     text = pl.col(column)
     return pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text).alias(column)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

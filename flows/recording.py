@@ -1,6 +1,5 @@
 """What is recorded of a training? The model's own findings, the survey of the shop, the champion beside."""
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import date
@@ -9,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from features.asof import AsOf
+from features.digests import short_digest
 from flows import inputs
 from flows.recipe import QUESTION, question
 from flows.settings import Settings
@@ -50,7 +50,7 @@ def record(settings: Settings, as_of: AsOf, done: Done) -> TrainingRecord:
 
 def digest(*parts: str) -> str:
     """12 hex digits that stand for some texts."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+    return short_digest("\n".join(parts))
 
 
 def _of_model(settings: Settings, as_of: AsOf, done: Done) -> TrainingRecord:

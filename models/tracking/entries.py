@@ -1,6 +1,5 @@
 """How the facts of one run reach MLflow: few calls, within its limits, nothing that is not a number."""
 
-import hashlib
 import json
 import logging
 import math
@@ -8,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from features.digests import short_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,7 +56,7 @@ class Data:
     @property
     def digest(self) -> str:
         """The same digest, the same rows and columns."""
-        return hashlib.sha256(json.dumps(dict(self.identity), sort_keys=True).encode()).hexdigest()[:12]
+        return short_digest(json.dumps(dict(self.identity), sort_keys=True))
 
 
 def log_facts(client: "MlflowClient", run_id: str, facts: Facts, model_id: str | None = None) -> None:
