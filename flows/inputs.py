@@ -26,7 +26,7 @@ from flows.recipe import registered_model
 from flows.settings import Settings, load, secret
 from flows.workspace import Workspace
 from models.causes import ANSWERS, answers
-from models.eligibility import ENROLMENTS, Known
+from models.eligibility import DRAWN, ENROLMENTS, Known, as_enrolments
 from models.tracking import Store, store_of
 
 # The engine of the run in progress: its steps share it, so that a night starts its workers once.
@@ -198,7 +198,5 @@ def campaigns(settings: Settings, as_of: AsOf) -> pl.DataFrame:
     if not held.holds("contacts"):
         return pl.DataFrame(schema=ENROLMENTS)
     day = pl.col("contacted_at").dt.convert_time_zone(settings.timezone).dt.date()
-    rest = pl.duration(days=as_of.gap_days + as_of.horizon_days)
-    known = held.scan("contacts").filter(as_of.known(day)).with_columns(acknowledged_on=day)
-    shaped = known.with_columns(as_of=pl.col("acknowledged_on"), open_until=pl.col("acknowledged_on") + rest)
-    return shaped.select(ENROLMENTS.names()).collect().cast(ENROLMENTS)
+    known = held.scan("contacts").filter(as_of.known(day)).with_columns(acknowledged_on=day, as_of=day)
+    return as_enrolments(known.select(*DRAWN, "acknowledged_on").collect(), as_of)

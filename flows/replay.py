@@ -41,7 +41,7 @@ from models.assignment import list_id
 from models.backtest import VALUE_WITH_PURCHASE, agreement, people
 from models.bundle import load_bundle, with_purchase
 from models.decision import Decision, Night, decide
-from models.eligibility import ENROLMENTS, Reason
+from models.eligibility import DRAWN, ENROLMENTS, Reason, as_enrolments
 
 PEOPLE, TRIAL_FILE, FIGURES = "people.parquet", "trial.parquet", "figures.json"
 _ENROLLED, _MAKING = "enrolled.parquet", "making"
@@ -181,12 +181,8 @@ def _features(settings: Settings, night: AsOf, folder: Path, engine: Engine) -> 
 def _enrolled(decision: Decision, night: AsOf) -> pl.DataFrame:
     """Everybody whom a list enrols (`ENROLMENTS`), as if it were delivered on the day after."""
     delivered = night.day + timedelta(days=1)
-    names = ["enrolment_id", "list_id", "as_of", "customer_id", "arm", "assignment_probability"]
-    both = pl.concat(frame.select(names) for frame in (decision.winback, decision.holdout))
-    rest = timedelta(days=night.gap_days + night.horizon_days)
-    return both.with_columns(
-        acknowledged_on=pl.lit(delivered, pl.Date), open_until=pl.lit(delivered + rest, pl.Date)
-    ).select(ENROLMENTS.names())
+    both = pl.concat(frame.select(DRAWN) for frame in (decision.winback, decision.holdout))
+    return as_enrolments(both.with_columns(acknowledged_on=pl.lit(delivered, pl.Date)), night)
 
 
 def _enrolled_before(replay: Replay, night: AsOf) -> pl.DataFrame:
