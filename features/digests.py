@@ -16,6 +16,11 @@ def short_digest(content: str | bytes) -> str:
     return hashlib.sha256(raw).hexdigest()[:_DIGITS]
 
 
+def digest_of(*texts: str) -> str:
+    """12 hex digits that stand for some texts, in their order."""
+    return short_digest("\n".join(texts))
+
+
 def file_digest(path: Path) -> str:
     """64 hex digits of a file's bytes, of which few are in memory at a time.
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from features import ledger
 from features.asof import AsOf
+from features.digests import digest_of
 from features.engine import Engine
 from features.errors import ConfigError, DataRefused
 from features.options import parse_day
@@ -22,7 +23,6 @@ from flows.enrolments import read_enrolments
 from flows.lists import write_parquet
 from flows.lock import hold
 from flows.recipe import assumed_response
-from flows.recording import digest
 from flows.replay import TRIAL_FILE, Replay, replayed
 from flows.settings import Settings
 from flows.survey import known_history, survey
@@ -125,7 +125,7 @@ def _name(settings: Settings, days: list[date], steps: tuple[int, int], until: A
     own = lists.select("list_id", "acknowledged_on").unique().sort("list_id").rows()
     lake = ledger.version(inputs.workspace(settings).lake)
     made_of = (settings.digest(), settings.engine, lake, until.day, own, code_commit())
-    return digest(*(str(one) for one in (*days, *steps, *made_of)))
+    return digest_of(*(str(one) for one in (*days, *steps, *made_of)))
 
 
 def _replay(replay: Replay, folder: Path, engine: Engine) -> None:

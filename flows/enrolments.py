@@ -21,7 +21,7 @@ from flows.workspace import publish_file
 from models.eligibility import DRAWN, ENROLMENTS, as_enrolments
 from models.outputs import Manifest
 
-_MANIFEST = "manifest.json"
+MANIFEST = "manifest.json"
 _ACKNOWLEDGED = "acknowledged.json"
 
 
@@ -80,7 +80,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     Raises:
         WinbackError: when there is one that cannot be read.
     """
-    path = folder / _MANIFEST
+    path = folder / MANIFEST
     if not path.is_file():
         return None
     try:

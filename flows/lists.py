@@ -16,12 +16,11 @@ import polars as pl
 
 from features.digests import file_digest
 from features.errors import DataRefused
-from flows.enrolments import Delivered, delivered, read_manifest
+from flows.enrolments import MANIFEST, Delivered, delivered, read_manifest
 from flows.workspace import publish_folder
 from models.decision import Decision
 from models.outputs import FREE_TEXT, Manifest, digits
 
-MANIFEST = "manifest.json"
 REVISIONS = "revisions"
 _FRAMES = ("winback", "holdout", "excluded")
 PATH = "path.parquet"

@@ -42,11 +42,10 @@ from models.backtest import VALUE_WITH_PURCHASE, agreement, people
 from models.bundle import load_bundle, with_purchase
 from models.decision import Decision, Night, decide
 from models.eligibility import DRAWN, ENROLMENTS, Reason, as_enrolments
+from models.matured import share_judged
 
 PEOPLE, TRIAL_FILE, FIGURES = "people.parquet", "trial.parquet", "figures.json"
 _ENROLLED, _MAKING = "enrolled.parquet", "making"
-# People on whom a night is judged; of a larger shop a sample, which is as good.
-_JUDGED = 200_000
 # Takes the place of the lake's version in the names of replayed lists: with that, rows that came later would
 # draw other controls.
 _REPLAYED = "replayed"
@@ -198,7 +197,7 @@ def _judged(replay: Replay, night: AsOf, said: pl.DataFrame, engine: Engine) -> 
     if not complete:
         return {"window_complete": False}
     history = inputs.history(settings, replay.until)
-    share = _JUDGED / max(said.height, _JUDGED)
+    share = share_judged(said.height)
     months = range(1, settings.value.horizon_months + 1)
     sample = outcomes(history, {night: share}, replay.until, engine, months)[night]
     listed = sample if share >= 1 else _of_some(replay, night, said.filter("listed")["customer_id"], engine)

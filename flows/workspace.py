@@ -47,6 +47,11 @@ class Workspace:
         return self.root / ".runs"
 
     @property
+    def models(self) -> Path:
+        """Bundles fetched from the store, a folder per training run."""
+        return self.runs / "models"
+
+    @property
     def prefect(self) -> Path:
         """Log of the Prefect server that a run starts for itself."""
         return self.root / ".prefect"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.cells import Flags, Numbers
-from models.cuped import Array, unexpected
+from models.cuped import unexpected
+from models.metrics import Array
 from models.randomisation import Lines, bounds, drawn
 
 

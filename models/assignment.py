@@ -30,6 +30,11 @@ class Arm(StrEnum):
     EXPLORE = "explore"
 
 
+# Enrolled to be contacted, and not to be contacted.
+CONTACTED = (Arm.TREATMENT, Arm.EXPLORE)
+HELD_OUT = (Arm.CONTROL, Arm.UNIVERSAL)
+
+
 class Selection(StrEnum):
     """Why a person is enrolled."""
 

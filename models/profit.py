@@ -31,10 +31,10 @@ import polars as pl
 from features.contracts import check
 from features.errors import ConfigError, DataRefused
 from features.hashing import uniform
-from features.money import exponent
+from features.money import units
 from features.wording import counted
-from models.effects import Array, Assumption, Effects, Evidence, Shift, response
-from models.metrics import Response
+from models.effects import Assumption, Effects, Evidence, Shift, response
+from models.metrics import Array, Response
 from models.options import ContactOptions, EffectOptions, OfferOptions
 
 # Features that tell what a customer's next order will probably amount to (minor units), the better one first.
@@ -104,7 +104,7 @@ def appraise(
         ConfigError: when an offer costs a share of the order and the order amount is not known.
     """
     _check(people, offers)
-    unit, orders = 10.0 ** exponent(currency), _orders(people, usual_order)
+    unit, orders = units(currency), _orders(people, usual_order)
     known = effects or Assumption(effect)
     parts = [
         _one(
@@ -209,7 +209,7 @@ def _orders(people: pl.DataFrame, usual_order: float | None) -> Array:
     return amounts.fill_null(usual if isinstance(usual, float) else 0.0).to_numpy()
 
 
-def _offer_cost(orders: Array, offer: OfferOptions, unit: float) -> Array:
+def _offer_cost(orders: Array, offer: OfferOptions, unit: int) -> Array:
     fixed = np.full_like(orders, offer.cost * unit)
     return fixed if offer.cost_rate == 0 else fixed + offer.cost_rate * orders
 

@@ -18,12 +18,12 @@ from features.errors import DataRefused
 from models import baselines
 from models.boosting import importance
 from models.bundle import Bundle
-from models.calibration import logit
 from models.churn import Regrow
 from models.defence import compared, defended
 from models.evaluate import evaluate
 from models.fitting import Fitted, Recipe, fit
 from models.lesson import learnable, newest_days, refuse_too_few
+from models.log_odds import logit
 from models.margin_interval import coverage
 from models.metrics import Response, deciles
 from models.profit import priced

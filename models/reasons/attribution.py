@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from models.boosting import contributions
-from models.calibration import logit
+from models.log_odds import logit
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import Array
 from models.reasons.groups import OWN_PAST, Group, group_of, window_days

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from models.confidence import LEVEL
 from models.metrics import Array, ArrayLike, Ranking, interval, redraw
 
-LEVEL = 0.9
 _DRAWS = 400
 # Every pair of folds is compared twice, one teaching the other and the other way round. Where nothing is to
 # be found, both say the same by chance (the same number, for a learner that is linear in the outcome), so the
