@@ -19,7 +19,6 @@ from features.errors import ConfigError, DataRefused
 from features.options import parse_day
 from flows import horizon, inputs
 from flows.console import step
-from flows.enrolments import read_enrolments
 from flows.lists import write_parquet
 from flows.lock import hold
 from flows.recipe import assumed_response
@@ -121,7 +120,7 @@ def _refuse_too_early(settings: Settings, start: date, began: date) -> None:
 
 def _name(settings: Settings, days: list[date], steps: tuple[int, int], until: AsOf) -> str:
     """The same for the same nights of the same data, config and code."""
-    lists = read_enrolments(inputs.workspace(settings).root / "lists", until.day)
+    lists = inputs.own_enrolments(settings, until)
     own = lists.select("list_id", "acknowledged_on").unique().sort("list_id").rows()
     lake = ledger.version(inputs.workspace(settings).lake)
     made_of = (settings.digest(), settings.engine, lake, until.day, own, code_commit())

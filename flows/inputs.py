@@ -145,8 +145,7 @@ def history(settings: Settings, as_of: AsOf) -> History:
 
 def own_contacts(settings: Settings, as_of: AsOf) -> pl.LazyFrame | None:
     """People of our own earlier lists that were delivered, in the shape of the contacts table; or None."""
-    enrolled = read_enrolments(workspace(settings).root / "lists", as_of.day)
-    delivered = enrolled.filter(pl.col("acknowledged_on") <= as_of.day)
+    delivered = own_enrolments(settings, as_of).filter(pl.col("acknowledged_on") <= as_of.day)
     if delivered.is_empty():
         return None
     return delivered.lazy().select(
@@ -188,8 +187,12 @@ def said(settings: Settings, as_of: AsOf) -> pl.DataFrame | None:
 
 def enrolments(settings: Settings, as_of: AsOf) -> pl.DataFrame:
     """Everyone in our own earlier lists, and in the campaigns of the contacts table, controls too."""
-    own = read_enrolments(workspace(settings).root / "lists", as_of.day)
-    return pl.concat([own, campaigns(settings, as_of)])
+    return pl.concat([own_enrolments(settings, as_of), campaigns(settings, as_of)])
+
+
+def own_enrolments(settings: Settings, as_of: AsOf) -> pl.DataFrame:
+    """Everyone in our own earlier lists (`ENROLMENTS`)."""
+    return read_enrolments(workspace(settings).root / "lists", as_of.day)
 
 
 def campaigns(settings: Settings, as_of: AsOf) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """Past nights made again: nothing of the future in them, the same after a kill."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -38,6 +39,8 @@ FAST = (
 )
 START, END = date(2023, 1, 1), date(2023, 12, 31)
 ASKED = ("2023-09-01", "2023-10-15", 20, 40)
+# Not within a word: the digests in the names of models may hold the same letters.
+CUSTOMER = re.compile(rb"(?<![0-9A-Za-z])c\d{3}(?![0-9A-Za-z])")
 NIGHT_DAYS = ("2023-09-01", "2023-09-21", "2023-10-11")
 
 
@@ -151,7 +154,7 @@ def test_the_result_names_nobody(undisturbed) -> None:
     settings, told, _ = undisturbed
     assert list((settings.root / ".runs/backtests").glob("*")) == []
     for name, data in content(settings.root / "backtests").items():
-        assert b"c00" not in data or name.endswith(".png"), name
+        assert not CUSTOMER.search(data) or name.endswith(".png"), name
     assert sorted(content(settings.root / f"backtests/{told['backtest_id']}")) == [
         "backtest.csv",
         "backtest.json",
