@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from features import parts
+from features.contracts import UTC
 from features.digests import short_digest
 
 _NAME = "deliveries"
@@ -54,12 +55,11 @@ class Receipt:
     ingested_at: datetime
 
 
-_UTC = pl.Datetime("us", "UTC")
 _TIMES = ("first_at", "last_at", "ingested_at")
 _NUMBERS = ("seq", "delivered", "accepted", "quarantined", "guests")
 _SCHEMA = pl.Schema(
     {
-        name: _UTC if name in _TIMES else pl.Int64() if name in _NUMBERS else pl.String()
+        name: UTC if name in _TIMES else pl.Int64() if name in _NUMBERS else pl.String()
         for name in (field.name for field in fields(Receipt))
     }
 )

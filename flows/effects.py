@@ -32,7 +32,7 @@ from flows.trials import Accounts, arrived, trials
 from flows.workspace import publish_folder
 from models.uplift import Learned, Standing, changed, learn, standings
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 ABOUT = "about.json"
 # Raise it when the same contacts come to teach something else.
@@ -99,7 +99,7 @@ def believe(settings: Settings, as_of: AsOf, features: Path, learned_in: Path | 
         found = _read(folder)
     changes = changed(found.standings, _before(settings, as_of.day))
     for change in changes:
-        log.info(change)
+        _log.info(change)
     notes = (*changes, *without_features(settings, _lists_of(rows)))
     return Believed(found.effects, digest, found.standings, notes)
 

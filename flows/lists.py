@@ -27,7 +27,7 @@ PATH = "path.parquet"
 _FILES = ("excluded.parquet", "holdout.parquet", PATH, "winback.csv", "winback.jsonl", "winback.parquet")
 _FORMULA = r"^[=+\-@\t\r]"
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def write_list(folder: Path, decision: Decision, manifest: Manifest, *, revision
     refuse_changed(folder, decision, revision=revision)
     before = delivered(folder)
     if before is not None and before.list_id == decision.list_id:
-        log.info("List %s of %s is delivered already; nothing to do.", before.list_id, decision.as_of)
+        _log.info("List %s of %s is delivered already; nothing to do.", before.list_id, decision.as_of)
         return Written(folder, decision.list_id, "unchanged")
     with publish_folder(folder) as aside:
         if before is not None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.cells import Flags, Numbers
+from models.cells import Numbers
 from models.cuped import unexpected
-from models.metrics import Array
+from models.metrics import Array, Flags
 from models.randomisation import Lines, bounds, drawn
 
 

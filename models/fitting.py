@@ -82,7 +82,7 @@ def fit(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | None =
     """Fit everything on learnable rows with their `fold`.
 
     Args:
-        rows: of complete days, see `models.churn.learnable`.
+        rows: of complete days, see `models.lesson.learnable`.
         as_of: the decision; nothing after its day is known.
         recipe: all settings.
         regrow: grows the trees of p0 that are kept, on more rows than these; by default on these.

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.cells import Flags, Numbers
+from models.cells import Numbers
 from models.confidence import LEVEL
 from models.cuped import unexpected
-from models.metrics import Array
+from models.metrics import Array, Flags
 
 # Draws of the arms: with one of 1000, the seen one among them, tails of 5 % are 50 draws. Large experiments,
 # whose differences are nearly normal, make fewer, so that people times draws stay below `_WORK`.

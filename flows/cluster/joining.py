@@ -5,7 +5,6 @@ import pkgutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version_tuple
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from features.digests import short_digest
 from features.errors import ConfigError
 from flows.cluster.engine import DaskEngine
+from flows.installed import installed
 from flows.settings import DaskOptions
 
 if TYPE_CHECKING:
@@ -147,16 +147,9 @@ def _versions() -> dict[str, str]:
     code = sorted(path for layer in _CODE for path in (_ROOT / layer).rglob("*.py"))
     return {
         "python": ".".join(python_version_tuple()[:2]),
-        **{name: found for name in _MUST_AGREE if (found := _installed(name))},
+        **{name: found for name in _MUST_AGREE if (found := installed(name))},
         "winback's code": short_digest(b"".join(path.read_bytes() for path in code)),
     }
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 @contextmanager

@@ -19,7 +19,7 @@ T = TypeVar("T")
 # MLflow's own limits: of one batch, of a param, of a tag, of a data set's digest.
 _MOST_METRICS, _MOST_PARAMS = 1000, 100
 _LONGEST_PARAM, _LONGEST_TAG, _LONGEST_DIGEST = 6000, 5000, 36
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def log_facts(client: "MlflowClient", run_id: str, facts: Facts, model_id: str |
     if dropped:
         note = RunTag("metrics.not_defined", ", ".join(dropped)[:_LONGEST_TAG])
         client.log_batch(run_id, tags=[note])
-        _LOG.info("%d metrics are not defined on this data: %s", len(dropped), ", ".join(dropped[:5]))
+        _log.info("%d metrics are not defined on this data: %s", len(dropped), ", ".join(dropped[:5]))
 
 
 def log_data(client: "MlflowClient", run_id: str, data: Data, schema: Mapping[str, Any]) -> None:

@@ -28,7 +28,7 @@ BOOSTER = "churn.ubj"
 KEY = "training.key"
 KIND, PARENT = "run.kind", "mlflow.parentRunId"
 _EXAMPLE_ROWS = 5
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def code_commit() -> str:
                 check=True,
             )
         except (OSError, subprocess.CalledProcessError):
-            _LOG.debug("git does not say which commit this is")
+            _log.debug("git does not say which commit this is")
         else:
             return done.stdout.strip()
     try:

@@ -9,13 +9,10 @@ the people on whom they disagree, so a difference is paired, and its variance is
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from models.confidence import Z_LEVEL
-from models.metrics import Array
+from models.metrics import Array, Flags
 from models.uplift.curves import Estimate, Judged
-
-Flags = npt.NDArray[np.bool_]
 
 
 def policy_value(trial: Judged, picked: Flags, cost: float) -> Estimate:
