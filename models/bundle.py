@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from features.digests import short_digest
 from features.errors import WinbackError
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import Array
@@ -58,10 +59,8 @@ class Bundle:
     @property
     def digest(self) -> str:
         """The model version: 12 hex digits of the SHA-256 of all files."""
-        total = hashlib.sha256()
-        for name, content in sorted(self.files().items()):
-            total.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(content).digest())
-        return total.hexdigest()[:12]
+        pairs = ((name.encode(), content) for name, content in sorted(self.files().items()))
+        return short_digest(b"".join(hashlib.sha256(one).digest() for pair in pairs for one in pair))
 
     def with_drift(self, drift: float, notes: Sequence[str]) -> "Bundle":
         """The same model, with the drift in time of its honest tests, and what is to be known about it."""
