@@ -4,7 +4,6 @@ A delivery that is not in the ledger does not exist for a reader, whatever files
 later delivery of the same name takes the place of the earlier one.
 """
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -13,6 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from features import parts
+from features.contracts import UTC
+from features.digests import short_digest
 
 _NAME = "deliveries"
 
@@ -54,12 +55,11 @@ class Receipt:
     ingested_at: datetime
 
 
-_UTC = pl.Datetime("us", "UTC")
 _TIMES = ("first_at", "last_at", "ingested_at")
 _NUMBERS = ("seq", "delivered", "accepted", "quarantined", "guests")
 _SCHEMA = pl.Schema(
     {
-        name: _UTC if name in _TIMES else pl.Int64() if name in _NUMBERS else pl.String()
+        name: UTC if name in _TIMES else pl.Int64() if name in _NUMBERS else pl.String()
         for name in (field.name for field in fields(Receipt))
     }
 )
@@ -68,7 +68,7 @@ _SCHEMA = pl.Schema(
 def receipts(lake: Path) -> pl.DataFrame:
     """Every delivery ever accepted, in order of arrival."""
     folder = lake / _NAME
-    if not (folder / "_delta_log").is_dir():
+    if not parts.exists(folder):
         return pl.DataFrame(schema=_SCHEMA)
     held = pl.read_parquet(parts.files(folder), schema=_SCHEMA, missing_columns="insert", glob=False)
     return held.sort("seq")
@@ -105,4 +105,4 @@ def version(lake: Path, table: str | None = None) -> str:
     compaction, or a run that was killed and repeated, leaves it as it is.
     """
     held = live(lake, table).select("table", "name", "digest", "rule").rows()
-    return hashlib.sha256(json.dumps(held).encode()).hexdigest()[:12]
+    return short_digest(json.dumps(held))

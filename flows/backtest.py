@@ -13,16 +13,15 @@ import polars as pl
 
 from features import ledger
 from features.asof import AsOf
+from features.digests import digest_of
 from features.engine import Engine
 from features.errors import ConfigError, DataRefused
 from features.options import parse_day
 from flows import horizon, inputs
 from flows.console import step
-from flows.enrolments import read_enrolments
 from flows.lists import write_parquet
 from flows.lock import hold
 from flows.recipe import assumed_response
-from flows.recording import digest
 from flows.replay import TRIAL_FILE, Replay, replayed
 from flows.settings import Settings
 from flows.survey import known_history, survey
@@ -121,11 +120,11 @@ def _refuse_too_early(settings: Settings, start: date, began: date) -> None:
 
 def _name(settings: Settings, days: list[date], steps: tuple[int, int], until: AsOf) -> str:
     """The same for the same nights of the same data, config and code."""
-    lists = read_enrolments(inputs.workspace(settings).root / "lists", until.day)
+    lists = inputs.own_enrolments(settings, until)
     own = lists.select("list_id", "acknowledged_on").unique().sort("list_id").rows()
     lake = ledger.version(inputs.workspace(settings).lake)
     made_of = (settings.digest(), settings.engine, lake, until.day, own, code_commit())
-    return digest(*(str(one) for one in (*days, *steps, *made_of)))
+    return digest_of(*(str(one) for one in (*days, *steps, *made_of)))
 
 
 def _replay(replay: Replay, folder: Path, engine: Engine) -> None:

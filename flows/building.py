@@ -49,6 +49,12 @@ def write_part(folder: Path, number: int, features: pl.DataFrame) -> int:
     return features.height
 
 
+def read_part(features: Path, customers: pl.Series) -> pl.DataFrame:
+    """Features of some customers; of the part's others nothing is kept in memory."""
+    theirs = pl.col("customer_id").is_in(customers.implode())
+    return pl.scan_parquet(features, hive_partitioning=False).filter(theirs).collect()
+
+
 def _checked(rules: Suite, features: Path) -> list[str]:
     """The columns that a suite looks at, and those that the night itself does."""
     present = pl.scan_parquet(features).collect_schema().names()

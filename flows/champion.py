@@ -49,16 +49,16 @@ def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
         ConfigError: when it answers another question than the config asks.
         DataRefused: when it was trained on days after the as_of.
     """
-    found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
+    found = champion(inputs.store(settings), inputs.workspace(settings).models)
     if found is None:
         return None
     refuse_other_question("The model in use", found.tags, settings)
     known_until = date.fromisoformat(found.tags["data.as_of"])
     if known_until > as_of.day:
         raise DataRefused(
-            f"The model in use was trained on everything up to {known_until}, which lies "
-            f"after {as_of.day}: its "
-            "scores would know the future. Use a workspace of its own for past days (--set workspace=FOLDER)."
+            f"The model in use was trained on everything up to {known_until}, which lies after {as_of.day}: "
+            "its scores would know the future. Use a workspace of its own for past days (--set "
+            "workspace=FOLDER)."
         )
     digest = load_bundle(found.bundle).digest
     told = said(dict(found.tags))
@@ -67,7 +67,7 @@ def champion_for(settings: Settings, as_of: AsOf) -> Model | None:
 
 def rival(settings: Settings) -> Champion | None:
     """The model in use, where a new one has to be compared with it."""
-    found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
+    found = champion(inputs.store(settings), inputs.workspace(settings).models)
     return found if found is not None and can_defend(found, settings) else None
 
 

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from features.errors import ConfigError, WinbackError
 from features.wording import counted
+from flows.installed import installed
 from flows.settings import Settings, load
 
 _OLDEST_PYTHON = (3, 11)
@@ -85,7 +85,7 @@ def _python() -> Iterator[Finding]:
 
 def _libraries() -> Iterator[Finding]:
     reinstall = "Install the locked versions again: make setup."
-    found = {name: _version(name) for name in (*_LIBRARIES, "xgboost", "xgboost-cpu")}
+    found = {name: installed(name) for name in (*_LIBRARIES, "xgboost", "xgboost-cpu")}
     missing = [name for name in _LIBRARIES if found[name] is None]
     if found["xgboost"] is None and found["xgboost-cpu"] is None:
         missing.append("xgboost")
@@ -94,17 +94,10 @@ def _libraries() -> Iterator[Finding]:
     fastapi = found["fastapi"]
     if fastapi and tuple(map(int, fastapi.split(".")[:2])) >= _FASTAPI_TOO_NEW:
         yield Finding("fail", "fastapi", f"{fastapi}: Prefect's server does not start with it", reinstall)
-    parts = {name: _version(name) for name in ("mlflow", "mlflow-skinny", "mlflow-tracing")}
+    parts = {name: installed(name) for name in ("mlflow", "mlflow-skinny", "mlflow-tracing")}
     if len({one for one in parts.values() if one}) > 1:
         yield Finding("fail", "mlflow", f"its parts do not match: {parts}", reinstall)
     yield Finding("ok", "libraries", ", ".join(f"{name} {one}" for name, one in found.items() if one))
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _consent(settings: Settings) -> Iterator[Finding]:

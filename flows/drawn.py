@@ -13,6 +13,7 @@ import polars as pl
 from features.errors import WinbackError
 from features.wording import counted
 from flows import inputs
+from flows.building import read_part
 from flows.lists import write_parquet
 from flows.settings import Settings
 from flows.trials import Accounts
@@ -104,12 +105,8 @@ def _randomised(trial: Trial) -> pl.DataFrame:
 
 
 def _features(folder: Path, customers: pl.Series) -> pl.DataFrame:
-    """Features of some customers; of a file, only their rows are kept."""
-    theirs = pl.col("customer_id").is_in(customers.implode())
-    parts = [
-        pl.scan_parquet(file, hive_partitioning=False).filter(theirs).collect()
-        for file in sorted(folder.iterdir())
-    ]
+    """Features of some customers that a model can read."""
+    parts = (read_part(file, customers) for file in sorted(folder.iterdir()))
     found = pl.concat(parts, how="diagonal_relaxed")
     readable = [
         name

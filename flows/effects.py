@@ -7,7 +7,6 @@ The digest covers the contacts, their features, what became of them, and all opt
 is what would be learned again. A night learns when there is something new, and else reads what is there.
 """
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from features.asof import AsOf
+from features.digests import file_digest, short_digest
 from features.errors import WinbackError
 from flows import inputs
 from flows.console import step
@@ -32,7 +32,7 @@ from flows.trials import Accounts, arrived, trials
 from flows.workspace import publish_folder
 from models.uplift import Learned, Standing, changed, learn, standings
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 ABOUT = "about.json"
 # Raise it when the same contacts come to teach something else.
@@ -99,7 +99,7 @@ def believe(settings: Settings, as_of: AsOf, features: Path, learned_in: Path | 
         found = _read(folder)
     changes = changed(found.standings, _before(settings, as_of.day))
     for change in changes:
-        log.info(change)
+        _log.info(change)
     notes = (*changes, *without_features(settings, _lists_of(rows)))
     return Believed(found.effects, digest, found.standings, notes)
 
@@ -116,8 +116,7 @@ def standing_now(settings: Settings) -> tuple[str, ...]:
 
 def unrecorded(settings: Settings, mark: str) -> Iterator[tuple[Path, date, Mapping[str, Standing]]]:
     """What was learned and has no such file beside it: its folder, the last day it knows, what is known."""
-    root = inputs.workspace(settings).learned("x").parent
-    for file in sorted(root.glob(f"*/{ABOUT}")):
+    for file in sorted(inputs.workspace(settings).all_learned.glob(f"*/{ABOUT}")):
         if not (file.parent / mark).is_file():
             yield file.parent, *_about(file.parent)
 
@@ -131,22 +130,16 @@ def _digest(settings: Settings, rows: pl.DataFrame, names: Sequence[str]) -> str
         "effect": settings.effect.model_dump(mode="json"),
         "uplift": settings.uplift.model_dump(mode="json"),
         "offers": [(one.id, one.model_dump(mode="json")["effect"]) for one in settings.offers],
-        "contacts": [
-            (one, _sha256(inputs.workspace(settings).drawn(one).read_bytes())) for one in _lists_of(rows)
-        ],
+        "contacts": [(one, file_digest(inputs.workspace(settings).drawn(one))) for one in _lists_of(rows)],
     }
     written = BytesIO()
     rows.write_parquet(written, compression="uncompressed")
     text = json.dumps(content, sort_keys=True).encode()
-    return _sha256(text + written.getvalue())[:12]
+    return short_digest(text + written.getvalue())
 
 
 def _lists_of(rows: pl.DataFrame) -> list[str]:
     return rows["list_id"].unique().sort().to_list()
-
-
-def _sha256(raw: bytes) -> str:
-    return hashlib.sha256(raw).hexdigest()
 
 
 def _learn(settings: Settings, rows: pl.DataFrame, names: Sequence[str], folder: Path) -> None:

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import polars as pl
 
+from features.asof import AsOf
 from features.errors import DataRefused, WinbackError
 from flows.workspace import publish_file
-from models.eligibility import ENROLMENTS
+from models.eligibility import DRAWN, ENROLMENTS, as_enrolments
 from models.outputs import Manifest
 
-_MANIFEST = "manifest.json"
+MANIFEST = "manifest.json"
 _ACKNOWLEDGED = "acknowledged.json"
 
 
@@ -79,7 +80,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     Raises:
         WinbackError: when there is one that cannot be read.
     """
-    path = folder / _MANIFEST
+    path = folder / MANIFEST
     if not path.is_file():
         return None
     try:
@@ -93,15 +94,11 @@ def _one(folder: Path, before: date) -> pl.DataFrame | None:
     if manifest is None or manifest.as_of >= before:
         return None
     day = _acknowledged_on(folder, manifest)
-    window = timedelta(days=manifest.gap_days + manifest.horizon_days)
-    open_until = manifest.contact_by if day is None else day + window
-    names = ["enrolment_id", "list_id", "as_of", "customer_id", "arm", "assignment_probability"]
-    parts = [pl.read_parquet(folder / f"{name}.parquet", columns=names) for name in ("winback", "holdout")]
-    return pl.concat(parts).select(
-        *names,
-        acknowledged_on=pl.lit(day, pl.Date),
-        open_until=pl.lit(open_until, pl.Date),
-    )
+    windows = AsOf(manifest.as_of, manifest.horizon_days, manifest.gap_days)
+    files = (folder / f"{name}.parquet" for name in ("winback", "holdout"))
+    drawn = pl.concat(pl.read_parquet(file, columns=list(DRAWN)) for file in files)
+    told = drawn.with_columns(acknowledged_on=pl.lit(day, pl.Date))
+    return as_enrolments(told, windows, manifest.contact_by)
 
 
 def _acknowledged_on(folder: Path, manifest: Manifest) -> date | None:

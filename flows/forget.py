@@ -144,7 +144,7 @@ def _files(settings: Settings, kind: str) -> list[Path]:
 
 def _drawn(settings: Settings) -> list[Path]:
     """Files with a row per person whom a list drew."""
-    return sorted(inputs.workspace(settings).drawn("x").parent.glob("*.parquet"))
+    return sorted(inputs.workspace(settings).all_drawn.glob("*.parquet"))
 
 
 def _rejected(settings: Settings) -> list[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from flows import inputs
+from flows.building import read_part
 from flows.settings import Settings
 from models.bundle import Bundle, load_bundle
 from models.cause_table import CauseOptions
@@ -35,7 +36,6 @@ def grounds(features: Path, bundle: Path, listed: pl.Series) -> pl.DataFrame:
 
 
 def _grounds_of_part(model: Bundle, features: Path, listed: pl.Series) -> pl.DataFrame:
-    theirs = pl.col("customer_id").is_in(listed.implode())
-    people = pl.scan_parquet(features).filter(theirs).collect()
+    people = read_part(features, listed)
     said = explained_return(model.returning, model.contract, people).drop("customer_id")
     return facts(people).hstack(said)

@@ -14,12 +14,10 @@ from flows.enrolments import read_manifest
 from flows.recipe import assumed_response
 from flows.scoring import SCORES
 from flows.settings import Settings
-from models.matured import Rate, judged, matured, return_rate
+from models.matured import Rate, judged, matured, return_rate, share_judged
 from models.outputs import Manifest
 from models.tracking import promised
 
-# People on whom a past day is judged; of a larger shop a sample, which is as good.
-_JUDGED = 200_000
 # Past nights that one night judges. More of them wait only after an upgrade; the next nights take the rest.
 _NIGHTS = 31
 _PROMISES = ("test.auroc", "cv.auroc")
@@ -50,7 +48,10 @@ def judge_past(settings: Settings, as_of: AsOf, people: int) -> tuple[Rate | Non
     known = min(as_of.day, inputs.newest_order(settings) or as_of.day)
     recent = as_of.at(known - (as_of.outcome_end - as_of.day))
     past = _past_nights(settings, known)
-    shares = {recent: _share(people), **{one.window: _share_of(settings, one.window.day) for one in past}}
+    shares = {
+        recent: share_judged(people),
+        **{one.window: _share_of(settings, one.window.day) for one in past},
+    }
     with inputs.engine(settings) as engine:
         happened = outcomes(inputs.history(settings, as_of), shares, as_of, engine)
     for one in past:
@@ -104,8 +105,4 @@ def _scores(settings: Settings, day: date) -> Path:
 
 
 def _share_of(settings: Settings, day: date) -> float:
-    return _share(int(pl.scan_parquet(_scores(settings, day)).select(pl.len()).collect().item()))
-
-
-def _share(people: int) -> float:
-    return _JUDGED / max(people, _JUDGED)
+    return share_judged(int(pl.scan_parquet(_scores(settings, day)).select(pl.len()).collect().item()))

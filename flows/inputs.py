@@ -26,7 +26,7 @@ from flows.recipe import registered_model
 from flows.settings import Settings, load, secret
 from flows.workspace import Workspace
 from models.causes import ANSWERS, answers
-from models.eligibility import ENROLMENTS, Known
+from models.eligibility import DRAWN, ENROLMENTS, Known, as_enrolments
 from models.tracking import Store, store_of
 
 # The engine of the run in progress: its steps share it, so that a night starts its workers once.
@@ -145,8 +145,7 @@ def history(settings: Settings, as_of: AsOf) -> History:
 
 def own_contacts(settings: Settings, as_of: AsOf) -> pl.LazyFrame | None:
     """People of our own earlier lists that were delivered, in the shape of the contacts table; or None."""
-    enrolled = read_enrolments(workspace(settings).root / "lists", as_of.day)
-    delivered = enrolled.filter(pl.col("acknowledged_on") <= as_of.day)
+    delivered = own_enrolments(settings, as_of).filter(pl.col("acknowledged_on") <= as_of.day)
     if delivered.is_empty():
         return None
     return delivered.lazy().select(
@@ -188,8 +187,12 @@ def said(settings: Settings, as_of: AsOf) -> pl.DataFrame | None:
 
 def enrolments(settings: Settings, as_of: AsOf) -> pl.DataFrame:
     """Everyone in our own earlier lists, and in the campaigns of the contacts table, controls too."""
-    own = read_enrolments(workspace(settings).root / "lists", as_of.day)
-    return pl.concat([own, campaigns(settings, as_of)])
+    return pl.concat([own_enrolments(settings, as_of), campaigns(settings, as_of)])
+
+
+def own_enrolments(settings: Settings, as_of: AsOf) -> pl.DataFrame:
+    """Everyone in our own earlier lists (`ENROLMENTS`)."""
+    return read_enrolments(workspace(settings).root / "lists", as_of.day)
 
 
 def campaigns(settings: Settings, as_of: AsOf) -> pl.DataFrame:
@@ -198,7 +201,5 @@ def campaigns(settings: Settings, as_of: AsOf) -> pl.DataFrame:
     if not held.holds("contacts"):
         return pl.DataFrame(schema=ENROLMENTS)
     day = pl.col("contacted_at").dt.convert_time_zone(settings.timezone).dt.date()
-    rest = pl.duration(days=as_of.gap_days + as_of.horizon_days)
-    known = held.scan("contacts").filter(as_of.known(day)).with_columns(acknowledged_on=day)
-    shaped = known.with_columns(as_of=pl.col("acknowledged_on"), open_until=pl.col("acknowledged_on") + rest)
-    return shaped.select(ENROLMENTS.names()).collect().cast(ENROLMENTS)
+    known = held.scan("contacts").filter(as_of.known(day)).with_columns(acknowledged_on=day, as_of=day)
+    return as_enrolments(known.select(*DRAWN, "acknowledged_on").collect(), as_of)

@@ -4,7 +4,6 @@ A list that is delivered (acknowledged) is immutable: the same list again does n
 same day is refused unless a revision is asked for, which keeps the old one under `revisions/<list_id>/`.
 """
 
-import hashlib
 import json
 import logging
 import shutil
@@ -15,20 +14,20 @@ from typing import Literal
 
 import polars as pl
 
+from features.digests import file_digest
 from features.errors import DataRefused
-from flows.enrolments import Delivered, delivered, read_manifest
+from flows.enrolments import MANIFEST, Delivered, delivered, read_manifest
 from flows.workspace import publish_folder
 from models.decision import Decision
 from models.outputs import FREE_TEXT, Manifest, digits
 
-MANIFEST = "manifest.json"
 REVISIONS = "revisions"
 _FRAMES = ("winback", "holdout", "excluded")
 PATH = "path.parquet"
 _FILES = ("excluded.parquet", "holdout.parquet", PATH, "winback.csv", "winback.jsonl", "winback.parquet")
 _FORMULA = r"^[=+\-@\t\r]"
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def write_list(folder: Path, decision: Decision, manifest: Manifest, *, revision
     refuse_changed(folder, decision, revision=revision)
     before = delivered(folder)
     if before is not None and before.list_id == decision.list_id:
-        log.info("List %s of %s is delivered already; nothing to do.", before.list_id, decision.as_of)
+        _log.info("List %s of %s is delivered already; nothing to do.", before.list_id, decision.as_of)
         return Written(folder, decision.list_id, "unchanged")
     with publish_folder(folder) as aside:
         if before is not None:
@@ -148,7 +147,7 @@ def _write(aside: Path, frames: Mapping[str, pl.DataFrame], manifest: Manifest) 
     (aside / "winback.jsonl").write_text(winback.write_ndjson(), encoding="utf-8", newline="")
     for name in _FRAMES:
         write_parquet(frames[name], aside / f"{name}.parquet")
-    files = {name: _sha256(aside / name) for name in _FILES if (aside / name).exists()}
+    files = {name: file_digest(aside / name) for name in _FILES if (aside / name).exists()}
     content = manifest.model_copy(update={"files": files}).model_dump(mode="json")
     (aside / MANIFEST).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -168,8 +167,3 @@ def _guarded(column: str) -> pl.Expr:
     """A text that a spreadsheet would take for a formula gets a leading apostrophe."""
     text = pl.col(column)
     return pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text).alias(column)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -42,7 +42,7 @@ def put_in_use(settings: Settings, version: str, reason: str) -> dict[str, Any]:
     Raises:
         ConfigError: when there is no such version, or it answers another question than the config asks.
     """
-    store, cache = inputs.store(settings), inputs.workspace(settings).runs / "models"
+    store, cache = inputs.store(settings), inputs.workspace(settings).models
     wanted, present = model_of(store, version, cache), champion(store, cache)
     refuse_other_question(f"Model {version}", wanted.tags, settings)
     if present is not None and present.version == version:

@@ -1,6 +1,5 @@
 """What is recorded of a training? The model's own findings, the survey of the shop, the champion beside."""
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import date
@@ -9,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from features.asof import AsOf
+from features.digests import digest_of
 from flows import inputs
 from flows.recipe import QUESTION, question
 from flows.settings import Settings
@@ -48,11 +48,6 @@ def record(settings: Settings, as_of: AsOf, done: Done) -> TrainingRecord:
     return _beside(_with_survey(_of_model(settings, as_of, done), done.surveyed), done)
 
 
-def digest(*parts: str) -> str:
-    """12 hex digits that stand for some texts."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-
-
 def _of_model(settings: Settings, as_of: AsOf, done: Done) -> TrainingRecord:
     trained = done.trained
     options, about = settings.resolved(), trained.bundle.about
@@ -78,9 +73,9 @@ def _of_model(settings: Settings, as_of: AsOf, done: Done) -> TrainingRecord:
         horizon_days=as_of.horizon_days,
         key=done.key,
         lake_version=done.lake_version,
-        feature_digest=digest(contract),
+        feature_digest=digest_of(contract),
         config_hash=settings.digest(),
-        recipe_hash=digest(about["recipe"], about["code"]),
+        recipe_hash=digest_of(about["recipe"], about["code"]),
         params={**params, **trained.params},
         metrics=trained.metrics,
         config=options,

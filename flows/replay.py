@@ -6,28 +6,25 @@ These folders name people, so they are gone once the replay has been told.
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from features.asof import AsOf
 from features.engine import Engine
 from features.errors import DataRefused
-from features.history import History
 from features.money import units
-from features.outcomes import outcomes
-from features.snapshots import drawn
 from features.table import each_part
 from flows import inputs
 from flows.appraising import appraise, rules_of
 from flows.building import write_part
 from flows.console import step
 from flows.effects import believe
+from flows.followed import followed, trial_after
 from flows.grounds import guesses
 from flows.lists import write_parquet
 from flows.recipe import assumed_response
@@ -36,17 +33,15 @@ from flows.settings import Settings
 from flows.survey import known_history
 from flows.train import taught
 from flows.workspace import publish_folder
-from models.afterwards import TRIAL, calibration, organic, policy, randomised, worth
+from models.afterwards import policy
 from models.assignment import list_id
 from models.backtest import VALUE_WITH_PURCHASE, agreement, people
 from models.bundle import load_bundle, with_purchase
 from models.decision import Decision, Night, decide
-from models.eligibility import ENROLMENTS, Reason
+from models.eligibility import DRAWN, ENROLMENTS, Reason, as_enrolments
 
 PEOPLE, TRIAL_FILE, FIGURES = "people.parquet", "trial.parquet", "figures.json"
 _ENROLLED, _MAKING = "enrolled.parquet", "making"
-# People on whom a night is judged; of a larger shop a sample, which is as good.
-_JUDGED = 200_000
 # Takes the place of the lake's version in the names of replayed lists: with that, rows that came later would
 # draw other controls.
 _REPLAYED = "replayed"
@@ -87,6 +82,14 @@ class Replay:
         return last
 
 
+class _Made(NamedTuple):
+    """The version of the model, the list, and what the night said of everybody (`models.backtest.PEOPLE`)."""
+
+    version: str
+    decision: Decision
+    said: pl.DataFrame
+
+
 def replayed(replay: Replay, number: int, engine: Engine) -> dict[str, Any]:
     """The figures of a night (`models.backtest.NIGHTS`); it is made unless it is there already.
 
@@ -122,8 +125,33 @@ def _model(replay: Replay, day: AsOf, engine: Engine) -> Path:
 
 
 def _make(replay: Replay, night: AsOf, bundle: Path, aside: Path, engine: Engine) -> None:
-    settings, making = replay.settings, aside / _MAKING
-    version = load_bundle(bundle).digest
+    """Decide the list of a night, look up what followed, and write both."""
+    settings, until = replay.settings, replay.until
+    made = _made(replay, night, bundle, aside / _MAKING, engine)
+    shutil.rmtree(aside / _MAKING)
+    decision, said = made.decision, made.said
+    write_parquet(said, aside / PEOPLE)
+    write_parquet(_enrolled(decision, night), aside / _ENROLLED)
+    trial = trial_after(settings, night, replay.every, until, said, engine)
+    write_parquet(trial, aside / TRIAL_FILE)
+    figures = {
+        "as_of": night.day.isoformat(),
+        "trained_as_of": replay.trained_on(night).day.isoformat(),
+        "model_version": made.version,
+        **{name: decision.counts[name] for name in ("scored", "eligible", "listed", "held_out")},
+        "still_enrolled": decision.counts["excluded_by_reason"][Reason.STILL_ENROLLED],
+        **decision.totals,
+        **followed(settings, night, until, said, engine),
+        **_moved(replay, night, said),
+        **policy(trial, assumed_response(settings).contact_cost, settings.currency),
+        "notes": list(decision.notes),
+    }
+    content = json.dumps(figures, indent=1, sort_keys=True, allow_nan=False)
+    (aside / FIGURES).write_text(f"{content}\n", encoding="utf-8")
+
+
+def _made(replay: Replay, night: AsOf, bundle: Path, making: Path, engine: Engine) -> _Made:
+    settings, version = replay.settings, load_bundle(bundle).digest
     features = _features(settings, night, making / "features", engine)
     believed = believe.fn(settings, night, features, replay.folder / "effects")
     rules, guess = rules_of(settings, believed), partial(guesses, settings, features, bundle)
@@ -142,26 +170,7 @@ def _make(replay: Replay, night: AsOf, bundle: Path, aside: Path, engine: Engine
     scored = pl.read_parquet(making / "appraised/scores").join(
         _with_purchase(settings, bundle, features), on="customer_id", validate="1:1"
     )
-    said = people(scored, decision, decided(others))
-    shutil.rmtree(making)
-    write_parquet(said, aside / PEOPLE)
-    write_parquet(_enrolled(decision, night), aside / _ENROLLED)
-    trial = _trial(replay, night, said, engine)
-    write_parquet(trial, aside / TRIAL_FILE)
-    figures = {
-        "as_of": night.day.isoformat(),
-        "trained_as_of": replay.trained_on(night).day.isoformat(),
-        "model_version": version,
-        **{name: decision.counts[name] for name in ("scored", "eligible", "listed", "held_out")},
-        "still_enrolled": decision.counts["excluded_by_reason"][Reason.STILL_ENROLLED],
-        **decision.totals,
-        **_judged(replay, night, said, engine),
-        **_moved(replay, night, said),
-        **policy(trial, assumed_response(settings).contact_cost, settings.currency),
-        "notes": list(decision.notes),
-    }
-    content = json.dumps(figures, indent=1, sort_keys=True, allow_nan=False)
-    (aside / FIGURES).write_text(f"{content}\n", encoding="utf-8")
+    return _Made(version, decision, people(scored, decision, decided(others)))
 
 
 def _with_purchase(settings: Settings, bundle: Path, features: Path) -> pl.DataFrame:
@@ -181,12 +190,8 @@ def _features(settings: Settings, night: AsOf, folder: Path, engine: Engine) -> 
 def _enrolled(decision: Decision, night: AsOf) -> pl.DataFrame:
     """Everybody whom a list enrols (`ENROLMENTS`), as if it were delivered on the day after."""
     delivered = night.day + timedelta(days=1)
-    names = ["enrolment_id", "list_id", "as_of", "customer_id", "arm", "assignment_probability"]
-    both = pl.concat(frame.select(names) for frame in (decision.winback, decision.holdout))
-    rest = timedelta(days=night.gap_days + night.horizon_days)
-    return both.with_columns(
-        acknowledged_on=pl.lit(delivered, pl.Date), open_until=pl.lit(delivered + rest, pl.Date)
-    ).select(ENROLMENTS.names())
+    both = pl.concat(frame.select(DRAWN) for frame in (decision.winback, decision.holdout))
+    return as_enrolments(both.with_columns(acknowledged_on=pl.lit(delivered, pl.Date)), night)
 
 
 def _enrolled_before(replay: Replay, night: AsOf) -> pl.DataFrame:
@@ -196,63 +201,7 @@ def _enrolled_before(replay: Replay, night: AsOf) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=ENROLMENTS), *lists])
 
 
-def _judged(replay: Replay, night: AsOf, said: pl.DataFrame, engine: Engine) -> dict[str, Any]:
-    """What came of a night, when its outcome window is over."""
-    settings, complete = replay.settings, night.is_complete(replay.until.day)
-    if not complete:
-        return {"window_complete": False}
-    history = inputs.history(settings, replay.until)
-    share = _JUDGED / max(said.height, _JUDGED)
-    months = range(1, settings.value.horizon_months + 1)
-    sample = outcomes(history, {night: share}, replay.until, engine, months)[night]
-    listed = sample if share >= 1 else _of_some(replay, night, said.filter("listed")["customer_id"], engine)
-    judged = said if share >= 1 else said.filter(drawn(share))
-    response, currency = assumed_response(settings), settings.currency
-    return {
-        "window_complete": True,
-        **calibration(judged, sample, response, currency, settings.seed),
-        **worth(judged, sample, settings.value, currency),
-        **organic(said, listed, sample, currency),
-    }
-
-
-def _of_some(replay: Replay, night: AsOf, ids: pl.Series, engine: Engine) -> pl.DataFrame:
-    some = inputs.history(replay.settings, replay.until).only(ids)
-    return outcomes(some, {night: 1.0}, replay.until, engine)[night]
-
-
 def _moved(replay: Replay, night: AsOf, said: pl.DataFrame) -> dict[str, Any]:
     """How far the night agrees with the one before."""
     earlier = [one.day for one in replay.nights if one.day < night.day]
     return agreement(pl.read_parquet(replay.place(earlier[-1]) / PEOPLE), said) if earlier else {}
-
-
-def _trial(replay: Replay, night: AsOf, said: pl.DataFrame, engine: Engine) -> pl.DataFrame:
-    """Randomised contacts between this night and the next, with what followed each (`TRIAL`)."""
-    history = inputs.history(replay.settings, replay.until)
-    people = randomised(_contacts(history, night, replay.every))
-    windows = [night.at(day) for day in people["contacted_on"].unique().sort()]
-    over = [window for window in windows if window.is_complete(replay.until.day)]
-    if not over:
-        return pl.DataFrame(schema=TRIAL)
-    some = history.only(people["customer_id"].unique().sort())
-    happened = outcomes(some, dict.fromkeys(over, 1.0), replay.until, engine)
-    earned = pl.concat(
-        frame.select("customer_id", contacted_on="as_of", margin=pl.col("window_margin").cast(pl.Float64))
-        for frame in happened.values()
-    )
-    return (
-        people.join(earned, on=["customer_id", "contacted_on"])
-        .join(said.select("customer_id", picked="chosen"), on="customer_id")
-        .select(TRIAL.names())
-        .sort("customer_id", "contacted_on", "treated", "propensity")
-    )
-
-
-def _contacts(history: History, night: AsOf, every: int) -> pl.DataFrame:
-    """Contacts of the days after a night, up to the next one."""
-    names, on = ["customer_id", "contacted_on", "arm", "assignment_probability"], pl.col("contacted_on")
-    after = night.at(night.day + timedelta(days=every)).last_days(on, every)
-    parts: Sequence[pl.LazyFrame] = [part.contacts for part in history.parts if part.contacts is not None]
-    empty = pl.DataFrame(schema=dict(zip(names, (pl.String, pl.Date, pl.String, pl.Float64), strict=True)))
-    return pl.concat([empty, *(part.select(names).filter(after).collect() for part in parts)])

@@ -40,7 +40,7 @@ def go_back(settings: Settings, reason: str) -> dict[str, Any]:
     Raises:
         ConfigError: when there is none, or it answers another question than the config asks.
     """
-    store, cache = inputs.store(settings), inputs.workspace(settings).runs / "models"
+    store, cache = inputs.store(settings), inputs.workspace(settings).models
     present, earlier = champion(store, cache), former(store)
     if present is None:
         raise ConfigError("There is no model in use, so there is nothing to go back from.")

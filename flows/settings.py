@@ -3,7 +3,6 @@
 All faults are reported at once, each with its place.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -17,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from features.asof import AsOf
 from features.contracts import did_you_mean
+from features.digests import short_digest
 from features.errors import ConfigError
 from features.options import (
     ChurnOptions,
@@ -199,7 +199,7 @@ class Settings(Options):
             table: {k: v for k, v in source.items() if k not in ("path", "uri")}
             for table, source in content["sources"].items()
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+        return short_digest(json.dumps(content, sort_keys=True))
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Settings:

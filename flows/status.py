@@ -50,7 +50,7 @@ def _lake_sentences(held: pl.DataFrame, rejected: int) -> list[str]:
 
 
 def _model_sentence(settings: Settings) -> str:
-    found = champion(inputs.store(settings), inputs.workspace(settings).runs / "models")
+    found = champion(inputs.store(settings), inputs.workspace(settings).models)
     if found is None:
         days = settings.churn.horizon_days
         asked = "" if days is None else f" for a horizon of {days} days"

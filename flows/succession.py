@@ -29,7 +29,7 @@ def consider(settings: Settings, made: RegisteredModel) -> Verdict:
     Everything is read from what MLflow recorded, so that it can be repeated after a kill.
     """
     store = inputs.store(settings)
-    present = champion(store, inputs.workspace(settings).runs / "models")
+    present = champion(store, inputs.workspace(settings).models)
     if present is not None and present.version == made.version:
         why = present.tags.get(OVERRIDE) or present.tags.get(REASON, "It is the champion.")
         return Verdict(promote=True, reason=str(why))

@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from features import ledger
 from features.asof import AsOf
+from features.digests import digest_of
 from features.engine import Engine
 from features.errors import DataRefused
 from features.history import History
@@ -24,7 +25,7 @@ from flows.console import step
 from flows.days import name_of_run
 from flows.lock import hold
 from flows.recipe import recipe
-from flows.recording import Done, digest, record
+from flows.recording import Done, record
 from flows.settings import Settings
 from flows.succession import consider
 from flows.survey import Settled, known_history, said, settle, survey
@@ -109,7 +110,7 @@ def learn(settings: Settings, as_of: AsOf, *, force: bool = False) -> Registered
     """
     store, places = inputs.store(settings), inputs.workspace(settings)
     lake_version = ledger.version(places.lake)
-    key = digest(as_of.day.isoformat(), settings.digest(), settings.engine, lake_version, code_commit())
+    key = digest_of(as_of.day.isoformat(), settings.digest(), settings.engine, lake_version, code_commit())
     known = None if force else find_training(store, key)
     if known is not None:
         return known

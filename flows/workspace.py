@@ -47,6 +47,11 @@ class Workspace:
         return self.root / ".runs"
 
     @property
+    def models(self) -> Path:
+        """Bundles fetched from the store, a folder per training run."""
+        return self.runs / "models"
+
+    @property
     def prefect(self) -> Path:
         """Log of the Prefect server that a run starts for itself."""
         return self.root / ".prefect"
@@ -55,6 +60,16 @@ class Workspace:
     def lock(self) -> Path:
         """The file whose lock lets one writer in at a time."""
         return self.root / ".lock"
+
+    @property
+    def all_drawn(self) -> Path:
+        """A file per delivered list: see `drawn`."""
+        return self.root / "effects" / "contacts"
+
+    @property
+    def all_learned(self) -> Path:
+        """A folder per state of knowledge: see `learned`."""
+        return self.root / "effects" / "learned"
 
     def backtest(self, name: str) -> Path:
         """What came of replaying past nights."""
@@ -86,11 +101,11 @@ class Workspace:
 
     def drawn(self, list_id: str) -> Path:
         """People that a delivered list drew, with the features of its night."""
-        return self.root / "effects" / "contacts" / f"{list_id}.parquet"
+        return self.all_drawn / f"{list_id}.parquet"
 
     def learned(self, digest: str) -> Path:
-        """What contacts have taught."""
-        return self.root / "effects" / "learned" / digest
+        """What contacts have taught; the digest is of all that it was learned from."""
+        return self.all_learned / digest
 
     def days(self, kind: str) -> tuple[date, ...]:
         """Days for which there is a folder of a kind (`features`, `scores`, `lists`...), oldest first."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.cells import Flags, Numbers
-from models.cuped import Array, unexpected
+from models.cells import Numbers
+from models.cuped import unexpected
+from models.metrics import Array, Flags
 from models.randomisation import Lines, bounds, drawn
 
 

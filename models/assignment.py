@@ -15,6 +15,7 @@ from typing import Literal
 
 import polars as pl
 
+from features.digests import short_digest
 from features.hashing import uniform
 
 Period = Literal["year", "quarter"]
@@ -27,6 +28,11 @@ class Arm(StrEnum):
     CONTROL = "control"
     UNIVERSAL = "universal"
     EXPLORE = "explore"
+
+
+# Enrolled to be contacted, and not to be contacted.
+CONTACTED = (Arm.TREATMENT, Arm.EXPLORE)
+HELD_OUT = (Arm.CONTROL, Arm.UNIVERSAL)
 
 
 class Selection(StrEnum):
@@ -48,8 +54,7 @@ def list_id(
     `effects` is the digest of what own contacts have taught, if they have taught anything.
     """
     made_of = [day.isoformat(), config_hash, model_version, lake_version, *([effects] if effects else [])]
-    content = "\x1f".join(made_of)
-    return hashlib.sha256(content.encode()).hexdigest()[:12]
+    return short_digest("\x1f".join(made_of))
 
 
 def enrolment_ids(persons: Sequence[str], list_id: str, salt: str) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from features.digests import short_digest
 from features.errors import WinbackError
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import Array
@@ -27,6 +28,8 @@ _SCHEMA = 4
 _JSON = "bundle.json"
 _DIRECT, _TIMING = "window_direct", "timing"
 _CHUNK = 200_000
+# What is expected of each row, and its standard error.
+Said = tuple[Array, Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,8 @@ class Bundle:
     @property
     def digest(self) -> str:
         """The model version: 12 hex digits of the SHA-256 of all files."""
-        total = hashlib.sha256()
-        for name, content in sorted(self.files().items()):
-            total.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(content).digest())
-        return total.hexdigest()[:12]
+        pairs = ((name.encode(), content) for name, content in sorted(self.files().items()))
+        return short_digest(b"".join(hashlib.sha256(one).digest() for pair in pairs for one in pair))
 
     def with_drift(self, drift: float, notes: Sequence[str]) -> "Bundle":
         """The same model, with the drift in time of its honest tests, and what is to be known about it."""
@@ -176,9 +177,9 @@ def _predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
     p0, p0_se = bundle.returning.p0(matrix, features)
     expected = bundle.window.expected(matrix, stage, p0)
     low, high = bundle.window.interval.bounds(expected)
-    returned, _ = bundle.returned.predict(matrix, stage)
-    left, _ = bundle.stayed.predict(matrix, stage)
-    won, won_error = _won(bundle, matrix, stage)
+    first, later = bundle.returned.first(matrix, stage), bundle.returned.later(matrix, stage)
+    left = bundle.stayed.predict(matrix, stage)
+    won, won_error = _won(first, later, left, bundle.won.share(matrix))
     return features.select("customer_id", "as_of").with_columns(
         p0=p0,
         churn_probability=1 - p0,
@@ -187,22 +188,18 @@ def _predict(bundle: Bundle, features: pl.DataFrame) -> pl.DataFrame:
         margin_low=low,
         margin_high=high,
         value_if_returned=won,
-        value_if_not_returned=left,
+        value_if_not_returned=left[0],
         value_se=won_error,
-        expected_worth=p0 * returned + (1 - p0) * left,
+        expected_worth=p0 * (later[0] + first[0]) + (1 - p0) * left[0],
         days_to_return=bundle.timing.predict(matrix, stage),
     )
 
 
-def _won(bundle: Bundle, matrix: pl.DataFrame, stage: pl.Series) -> tuple[Array, Array]:
-    """S and its standard error: the margin of the window, and of what follows what a contact has won."""
-    first, first_error = bundle.returned.first(matrix, stage)
-    later, later_error = bundle.returned.later(matrix, stage)
-    left, left_error = bundle.stayed.predict(matrix, stage)
-    share, share_error = bundle.won.share(matrix)
-    follows = later - left
-    variance = first_error**2 + share**2 * (later_error**2 + left_error**2) + (follows * share_error) ** 2
-    return first + share * follows, np.sqrt(variance)
+def _won(first: Said, later: Said, left: Said, share: Said) -> Said:
+    """S: the margin of the window, and of what follows what a contact has won (`share` of V1 - V0)."""
+    follows = later[0] - left[0]
+    variance = first[1] ** 2 + share[0] ** 2 * (later[1] ** 2 + left[1] ** 2) + (follows * share[1]) ** 2
+    return first[0] + share[0] * follows, np.sqrt(variance)
 
 
 def _trees(folder: Path, name: str) -> tuple[bytes | None, bytes | None]:

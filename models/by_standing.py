@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models import level
-from models.calibration import Calibrator, Scored, calibrate, expit, logit, with_error
+from models.calibration import Calibrator, Scored, calibrate, with_error
+from models.log_odds import expit, logit
 from models.metrics import Array
 from models.standing import STANDINGS
 

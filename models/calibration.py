@@ -12,9 +12,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from models.log_odds import expit, logit
 from models.metrics import Array, binned, log_loss
 
-_EDGE = 1e-6
 _ISOTONIC_EVENTS = 1000
 # What a richer shape must bring, nats a row.
 _GAIN = 1e-4
@@ -105,17 +105,6 @@ def with_error(shape: Calibrator, scores: Scored) -> Calibrator:
     sampling = np.sqrt(bins["variance"] / np.maximum(bins["rows"] / scores.repeats, 1))
     error = np.maximum(np.abs(bins["observed"] - bins["predicted"]), sampling)
     return replace(shape, error_at=_numbers(bins["predicted"]), error=_numbers(error))
-
-
-def logit(p: Array) -> Array:
-    """Log-odds, with 0 and 1 pulled in to stay finite."""
-    inside = np.clip(np.asarray(p, float), _EDGE, 1 - _EDGE)
-    return np.asarray(np.log(inside) - np.log1p(-inside), float)
-
-
-def expit(x: Array) -> Array:
-    """The probability of log-odds."""
-    return np.asarray(0.5 * (1 + np.tanh(np.asarray(x, float) / 2)), float)
 
 
 def _choose(scores: Scored) -> Calibrator:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-Flags = npt.NDArray[np.bool_]
+from models.metrics import Flags
+
 Numbers = npt.NDArray[np.int64]
 
 # Strata with fewer people than this in an arm are compared together with their neighbours.

@@ -88,6 +88,50 @@ class _Forward:
         return bool(min(returned[self.past].sum(), returned[self.judged].sum()) >= _FORWARD_RETURNS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Trees:
+    """Trees in XGBoost's own bytes, what they were taught, and how they were found."""
+
+    raw: bytes
+    sample: Sample
+    found: Validated
+
+    @property
+    def opinion(self) -> _Opinion:
+        return _Opinion(self.found.out_of_fold, self.found.forward)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grower:
+    """How trees are grown; `last` is the newest day of all."""
+
+    contract: FeatureContract
+    as_of: AsOf
+    last: date
+    recipe: Recipe
+    options: TrainOptions
+    regrow: Regrow | None
+
+    def trees(self, rows: pl.DataFrame, newest: Mask, *, gone_only: bool) -> _Trees:
+        lesson = Lesson.of(rows, gone_only=gone_only, half_life_days=self.options.half_life_days)
+        sample = churn_sample(rows, self.contract, lesson, self.options.folds, self.recipe.seed)
+        found = _validated(sample, _Forward.of(rows, self.as_of, self.last), newest, self.recipe)
+        if self.regrow is None:
+            raw = grow(sample, self.recipe, found.rounds)
+        else:
+            raw = self.regrow(self.contract, lesson, self.recipe, found.rounds)
+        return _Trees(raw, sample, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mix:
+    """All opinions as one score of each row, and how much each opinion counts in it."""
+
+    raw: Array
+    weights: dict[str, float]
+    weights_of_gone: dict[str, float]
+
+
 def fit_churn(
     rows: pl.DataFrame,
     contract: FeatureContract,
@@ -106,59 +150,35 @@ def fit_churn(
         DataRefused: when too few customers came back, or too few stayed away, to learn from.
     """
     refuse_too_few(rows, options.min_positives)
-    newest, gone = newest_rows(rows), rows.select(is_gone()).to_series().to_numpy()
-    asked = {CHURN: np.ones(len(rows), bool), REACTIVATION: gone}
-    if are_too_few(rows.filter(pl.Series(gone)), options.min_positives):
-        del asked[REACTIVATION]
-    recipe, last = Recipe("binary:logistic", xgb, seed), _last(rows)
-    samples, trees, found = {}, {}, {}
-    for name, mask in asked.items():
-        some = rows.filter(pl.Series(mask))
-        lesson = Lesson.of(some, gone_only=name == REACTIVATION, half_life_days=options.half_life_days)
-        samples[name] = churn_sample(some, contract, lesson, options.folds, seed)
-        found[name] = _validated(samples[name], _Forward.of(some, as_of, last), newest[mask], recipe)
-        rounds = found[name].rounds
-        trees[name] = (
-            regrow(contract, lesson, recipe, rounds) if regrow else grow(samples[name], recipe, rounds)
-        )
-    forward = _Forward.of(rows, as_of, last)
-    sample = samples[CHURN]
-    opinions = {name: _Opinion(one.out_of_fold, one.forward) for name, one in found.items()}
-    opinions[SMOOTH] = _smooth_opinion(sample, contract, forward)
-    attrition = _ATTRITION_FEATURE.format(as_of.horizon_days)
-    if attrition in contract.numbers:
-        said = attrition_opinion(sample.matrix, attrition)
-        opinions[ATTRITION] = _Opinion(said, said[forward.judged])
-    of_gone = opinions.pop(REACTIVATION, None)
-    weights, weights_of_gone = _weights(opinions, of_gone, sample, forward, gone)
-    raw = mixed({name: one.out_of_fold for name, one in opinions.items()}, weights)
-    if gone.any():
-        theirs = {name: one.out_of_fold[gone] for name, one in opinions.items()}
-        theirs |= {REACTIVATION: of_gone.out_of_fold} if of_gone else {}
-        raw[gone] = mixed(theirs, weights_of_gone)
+    newest, gone = newest_rows(rows), rows.select(is_gone()).to_series()
+    grower = _Grower(contract, as_of, _last(rows), Recipe("binary:logistic", xgb, seed), options, regrow)
+    trees = {CHURN: grower.trees(rows, newest, gone_only=False)}
+    if not are_too_few(rows.filter(gone), options.min_positives):
+        trees[REACTIVATION] = grower.trees(rows.filter(gone), newest[gone.to_numpy()], gone_only=True)
+    attrition = _attrition_feature(contract, as_of)
+    mix = _mix(rows, trees, contract, _Forward.of(rows, as_of, _last(rows)), attrition)
+    scores = _scores(rows, trees[CHURN].sample, mix.raw, newest)
     stands = rows.select(standing()).to_series().to_numpy()
-    repeats = float(newest.sum() / rows.filter(pl.Series(newest))["customer_id"].n_unique())
-    own = rows["weight"].cast(pl.Float64).to_numpy()
-    scores = Scored(raw, sample.label, own, sample.fold, repeats)
     _, day = np.unique(rows["as_of"].to_numpy(), return_inverse=True)
     calibration = calibrate_by_standing(scores, stands, day, newest)
+    model = ReturnModel(
+        churn=trees[CHURN].raw,
+        reactivation=trees[REACTIVATION].raw if REACTIVATION in trees else None,
+        smooth=fit_smooth(trees[CHURN].sample, contract),
+        attrition=attrition,
+        weights=mix.weights,
+        weights_of_gone=mix.weights_of_gone,
+        calibration=calibration,
+    )
     return ChurnFit(
-        ReturnModel(
-            trees[CHURN],
-            trees.get(REACTIVATION),
-            fit_smooth(sample, contract),
-            attrition if ATTRITION in opinions else None,
-            weights,
-            weights_of_gone,
-            calibration,
-        ),
-        {name: one.rounds for name, one in found.items()},
-        {name: one.curve for name, one in found.items()},
-        calibration.apply(raw, stands),
-        newest,
-        scores,
-        stands,
-        day,
+        model=model,
+        rounds={name: one.found.rounds for name, one in trees.items()},
+        curves={name: one.found.curve for name, one in trees.items()},
+        out_of_fold=calibration.apply(mix.raw, stands),
+        newest=newest,
+        scores=scores,
+        stands=stands,
+        day=day,
     )
 
 
@@ -170,6 +190,42 @@ def _validated(sample: Sample, forward: _Forward, newest: Mask, recipe: Recipe) 
     if forward.is_enough(sample.label):
         return validate_forward(sample, forward.past, forward.judged, recipe)
     return validate(sample, newest, recipe)
+
+
+def _attrition_feature(contract: FeatureContract, as_of: AsOf) -> str | None:
+    """The feature that holds the latent attrition model's word on this horizon, if there is one."""
+    name = _ATTRITION_FEATURE.format(as_of.horizon_days)
+    return name if name in contract.numbers else None
+
+
+def _mix(
+    rows: pl.DataFrame,
+    trees: Mapping[str, _Trees],
+    contract: FeatureContract,
+    forward: _Forward,
+    attrition: str | None,
+) -> _Mix:
+    """Weigh the opinions and put together what they say; for the gone with trees of their own."""
+    sample, gone = trees[CHURN].sample, rows.select(is_gone()).to_series().to_numpy()
+    opinions = {CHURN: trees[CHURN].opinion, SMOOTH: _smooth_opinion(sample, contract, forward)}
+    if attrition is not None:
+        said = attrition_opinion(sample.matrix, attrition)
+        opinions[ATTRITION] = _Opinion(said, said[forward.judged])
+    of_gone = trees[REACTIVATION].opinion if REACTIVATION in trees else None
+    weights, weights_of_gone = _weights(opinions, of_gone, sample, forward, gone)
+    raw = mixed({name: one.out_of_fold for name, one in opinions.items()}, weights)
+    if gone.any():
+        theirs = {name: one.out_of_fold[gone] for name, one in opinions.items()}
+        theirs |= {REACTIVATION: of_gone.out_of_fold} if of_gone else {}
+        raw[gone] = mixed(theirs, weights_of_gone)
+    return _Mix(raw, weights, weights_of_gone)
+
+
+def _scores(rows: pl.DataFrame, sample: Sample, raw: Array, newest: Mask) -> Scored:
+    """What is calibrated: out-of-fold scores, each row with the weight of its own day."""
+    repeats = float(newest.sum() / rows.filter(pl.Series(newest))["customer_id"].n_unique())
+    own = rows["weight"].cast(pl.Float64).to_numpy()
+    return Scored(raw, sample.label, own, sample.fold, repeats)
 
 
 def _smooth_opinion(sample: Sample, contract: FeatureContract, forward: _Forward) -> _Opinion:

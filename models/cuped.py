@@ -8,11 +8,9 @@ part of the variance that `x` explains.
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from models.cells import Numbers
-
-Array = npt.NDArray[np.float64]
+from models.metrics import Array
 
 
 def unexpected(values: Array, covariates: Array, cell: Numbers) -> Array:

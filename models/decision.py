@@ -14,7 +14,7 @@ import polars as pl
 from features.hashing import uniform
 from features.money import exponent, units
 from models.appraisal import Appraised, Rules
-from models.assignment import Arm, enrolment_ids
+from models.assignment import CONTACTED, HELD_OUT, enrolment_ids
 from models.causes import (
     by_cause,
     by_source,
@@ -185,9 +185,9 @@ def _decision(  # noqa: PLR0917 - what it is made of, in order
     explain: Explain | None,
 ) -> Decision:
     chosen = selected.people
-    contacted = pl.col("arm").is_in([Arm.TREATMENT, Arm.EXPLORE])
+    contacted = pl.col("arm").is_in(CONTACTED)
     listed = _ranked(enrolled.filter(contacted), rules.list.salt)
-    held = enrolled.filter(pl.col("arm").is_in([Arm.CONTROL, Arm.UNIVERSAL]))
+    held = enrolled.filter(pl.col("arm").is_in(HELD_OUT))
     left = chosen.filter(pl.col("arm").is_null())
     fixed: dict[str, str | date] = {
         "list_id": night.list_id,
@@ -238,8 +238,8 @@ def _counts(chosen: pl.DataFrame) -> dict[str, Any]:
         dict(chosen[column].drop_nulls().value_counts().sort(column).iter_rows())
         for column in ("arm", "reason")
     )
-    listed = {arm: arms.get(arm, 0) for arm in (Arm.TREATMENT, Arm.EXPLORE)}
-    held = {arm: arms.get(arm, 0) for arm in (Arm.CONTROL, Arm.UNIVERSAL)}
+    listed = {arm: arms.get(arm, 0) for arm in CONTACTED}
+    held = {arm: arms.get(arm, 0) for arm in HELD_OUT}
     return {
         "scored": chosen.height,
         "eligible": chosen.height - sum(reasons.get(reason, 0) for reason in BARRED),

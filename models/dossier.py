@@ -7,14 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from models.card import Subject, card_of, html, markdown
 from models.fitness import Diagnosis
 from models.matrix import FeatureContract
-from models.metrics import Response, expected_gain
+from models.metrics import Array, Flags, Response, expected_gain
 from models.plots import calibration_png, gain_png, profit_png, stability_png, strata_png
 from models.reasons.summary import shap_files
 from models.scoring import YEAR_MARGIN, contact_order, other_scorings
@@ -35,8 +33,6 @@ _SHOWN_ON_CARD = {
 }
 _MOST_FEATURES = 25
 _SCORE = ".score"
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +149,7 @@ def _rankings(findings: Findings) -> dict[str, bytes]:
 
 
 def _profit(
-    findings: Findings, churned: npt.NDArray[np.bool_], churn: Floats, rivals: Mapping[str, Floats]
+    findings: Findings, churned: Flags, churn: Array, rivals: Mapping[str, Array]
 ) -> dict[str, bytes]:
     """The profit curve; the model stops where it believes that a contact costs more than it brings."""
     if YEAR_MARGIN not in findings.judged.columns:
@@ -169,7 +165,7 @@ def _profit(
     return {PROFIT: profit_png(came, {"model": believed, **rivals, **lists}, cut, unit=unit)}
 
 
-def _rivals(judged: pl.DataFrame) -> dict[str, Floats]:
+def _rivals(judged: pl.DataFrame) -> dict[str, Array]:
     """How each baseline that has judged everybody ranks those who stay away, likeliest first."""
     scores = [name for name in judged.columns if name.endswith(_SCORE) and not judged[name].has_nulls()]
     found = {name.removesuffix(_SCORE): -judged[name].cast(pl.Float64).to_numpy() for name in scores}

@@ -4,7 +4,6 @@ An effect is a shift `delta ~ Normal(mu, sd)` of the log-odds of buying. Here it
 what is measured (`models.uplift`) has the same shape, so nothing below changes with it.
 """
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import NormalDist
@@ -15,9 +14,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.contracts import Stage
+from models.log_odds import expit
+from models.metrics import Array
 from models.options import AssumedEffect, EffectOptions, OfferOptions
-
-Array = NDArray[np.float64]
 
 # Gauss-Hermite nodes: exact to 1e-9 for standard deviations up to 2 on the log-odds.
 _NODES, _WEIGHTS = np.polynomial.hermite.hermgauss(41)
@@ -107,15 +106,3 @@ def response(logit: Array, shift: Shift) -> tuple[Array, Array]:
         buying += weight * p
         slope += weight * p * (1 - p)
     return buying, slope
-
-
-def moved(base: float, shift: float) -> float:
-    """A probability after a shift of its log-odds."""
-    odds = base / (1 - base) * math.exp(shift)
-    return odds / (1 + odds)
-
-
-def expit(x: Array) -> Array:
-    """Log-odds to probability, without overflow anywhere."""
-    half: Array = 0.5 * (1 + np.tanh(0.5 * x))
-    return half

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import polars as pl
 
+from features.asof import AsOf
 from features.contracts import Stage
 from features.errors import ConfigError
 from models.options import ConsentOptions, OfferOptions
@@ -59,6 +60,8 @@ ENROLMENTS = pl.Schema(
         "open_until": pl.Date(),
     }
 )
+# What the draw itself says of an enrolment; the rest follows from when the tool confirms its list.
+DRAWN = tuple(name for name in ENROLMENTS if name not in ("acknowledged_on", "open_until"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,22 @@ class Known:
     suppressions: pl.DataFrame | None = None
     enrolments: pl.DataFrame | None = None
     answers: pl.DataFrame | None = None
+
+
+def as_enrolments(drawn: pl.DataFrame, windows: AsOf, contact_by: date | None = None) -> pl.DataFrame:
+    """People drawn, as enrolments: open until the gap and the horizon have passed since the acknowledgement.
+
+    Args:
+        drawn: `DRAWN` and `acknowledged_on`, null as long as nobody has acknowledged the list.
+        windows: gap and horizon of the list.
+        contact_by: until when an enrolment is open that nobody has acknowledged.
+
+    Returns:
+        `ENROLMENTS`.
+    """
+    passed = pl.col("acknowledged_on") + pl.duration(days=windows.gap_days + windows.horizon_days)
+    open_until = pl.coalesce(passed, pl.lit(contact_by, pl.Date))
+    return drawn.with_columns(open_until=open_until).select(ENROLMENTS.names()).cast(ENROLMENTS)
 
 
 def permitted(

@@ -1,6 +1,5 @@
 """What is fitted on a set of past days: p0 of everyone, and what a return and no return are worth."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from features.asof import AsOf
+from features.digests import short_digest
 from features.options import StageOptions
 from models.bundle import Bundle
 from models.churn import ChurnFit, Regrow, fit_churn
@@ -66,7 +66,7 @@ class Recipe:
         for name, setting in _WITHOUT_EFFECT:
             del parts[name][setting]
         content = json.dumps([parts, sorted(contract.names)], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:12]
+        return short_digest(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def fit(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, regrow: Regrow | None =
     """Fit everything on learnable rows with their `fold`.
 
     Args:
-        rows: of complete days, see `models.churn.learnable`.
+        rows: of complete days, see `models.lesson.learnable`.
         as_of: the decision; nothing after its day is known.
         recipe: all settings.
         regrow: grows the trees of p0 that are kept, on more rows than these; by default on these.

@@ -11,7 +11,7 @@ import polars as pl
 from features.asof import AsOf
 from features.errors import DataRefused
 from models.boosting import Mask, Sample
-from models.calibration import logit
+from models.log_odds import logit
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import Array
 from models.splits import customer_fold, purge

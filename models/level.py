@@ -9,7 +9,7 @@ the year alone misses a trend (development figures: README, decisions).
 import numpy as np
 import numpy.typing as npt
 
-from models.calibration import expit, logit
+from models.log_odds import expit, logit
 from models.metrics import Array
 
 _YEAR, _NEWEST, _BETWEEN = 12, 3, 0.5

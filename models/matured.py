@@ -15,6 +15,8 @@ from models.evaluate import Response, evaluate
 from models.lesson import learnable
 
 MATURED = "matured"
+# People on whom a past day is judged; of a larger shop a sample, which is as good.
+_JUDGED = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class Rate:
     mean: float
     error: float
     people: int
+
+
+def share_judged(people: int) -> float:
+    """The share of a past day's people on whom it is judged."""
+    return _JUDGED / max(people, _JUDGED)
 
 
 def judged(

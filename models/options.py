@@ -248,7 +248,7 @@ class ListOptions(Options):
     universal_share: Share = Field(default=0.02, description="stable holdout of everyone, per period")
     universal_period: Literal["year", "quarter"] = Field(default="year")
     explore_share: float = Field(
-        default=0.05, ge=0, lt=1, description="contacted below the cut, share of those contacted"
+        default=0.02, ge=0, lt=1, description="contacted below the cut, share of those contacted"
     )
     include_lost: bool = Field(default=False, description="list people silent longer than lost_after_days")
     contact_within_days: Days = Field(default=7, ge=1, description="days after as_of in which to contact")

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models.metrics import Flags
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.ticker import Formatter
 
 Floats = npt.NDArray[np.floating]
-Flags = npt.NDArray[np.bool_]
 
 _INK, _GREY = "#1f2933", "#9aa5b1"
 _COLOURS = ("#0b69a3", "#de7c00", "#2f8132", "#8d2b9c", "#ab091e", "#6b5b12", "#0f8f8c")

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import polars as pl
 
 from models.assignment import Arm
+from models.confidence import Z_LEVEL
 
-# Normal quantiles of a 90 % interval and of 80 % power.
-_Z_LEVEL, _Z_POWER = 1.6448536269514722, 0.8416212335729143
+# Normal quantile of 80 % power.
+_Z_POWER = 0.8416212335729143
 _DIGITS = 9
 _NOTHING = "Nobody was drawn as a control, so nothing of what this list earns can be measured."
 
@@ -21,7 +22,7 @@ Group = tuple[float, int, int]
 
 def smallest_difference(error: float) -> float:
     """The smallest difference that can be shown, given the standard error of a difference."""
-    return (_Z_LEVEL + _Z_POWER) * error
+    return (Z_LEVEL + _Z_POWER) * error
 
 
 def smallest_lift(base: float, groups: Sequence[Group]) -> float | None:

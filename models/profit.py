@@ -1,6 +1,24 @@
 """What profit does contacting a customer add, offer by offer, and how sure are we that it adds any?
 
 All money here is in minor units, as Float64.
+
+With p1 = E[expit(logit(p0) + delta)], S what a won return is worth (`models.won`), c the offer's cost when
+redeemed, q the share of buyers who redeem it and k the cost of the contact:
+
+    EIP = p1 * (S - q * c) - p0 * S - k
+
+The cautious EIP is a percentile of the uncertainty of that *expectation*, not of one person's outcome.
+By the delta method over three independent errors (of the effect, of p0, of mean S), with p1' = E[expit'(...)]
+and z the Normal quantile of the percentile:
+
+    variance = (p1' * (S - q * c) * sd)^2
+             + ((p1' / (p0 * (1 - p0)) * (S - q * c) - S) * p0_se)^2
+             + ((p1 - p0) * value_se)^2
+    cautious EIP = EIP + z * sqrt(variance)
+
+It is at most that of the same offer for nothing. Whatever the truth is, a cost takes away; the delta method
+forgets that where p0 is hardly known. Since the formula is concave in the cost (for percentiles up to a
+half), this is enough for an offer never to look safer because it costs more.
 """
 
 from collections.abc import Sequence
@@ -13,10 +31,10 @@ import polars as pl
 from features.contracts import check
 from features.errors import ConfigError, DataRefused
 from features.hashing import uniform
-from features.money import exponent
+from features.money import units
 from features.wording import counted
-from models.effects import Array, Assumption, Effects, Evidence, Shift, response
-from models.metrics import Response
+from models.effects import Assumption, Effects, Evidence, Shift, response
+from models.metrics import Array, Response
 from models.options import ContactOptions, EffectOptions, OfferOptions
 
 # Features that tell what a customer's next order will probably amount to (minor units), the better one first.
@@ -65,25 +83,7 @@ def appraise(
     usual_order: float | None = None,
     effects: Effects | None = None,
 ) -> pl.DataFrame:
-    """The expected incremental profit (EIP) of every offer to every customer.
-
-    With p1 = E[expit(logit(p0) + delta)], c the offer's cost when redeemed, q the share of buyers who
-    redeem it and k the cost of the contact:
-
-        EIP = p1 * (S - q * c) - p0 * S - k
-
-    The cautious EIP is a percentile of the uncertainty of that *expectation*, not of one person's outcome.
-    By the delta method over three independent errors (of the effect, of p0, of mean S), with p1' =
-    E[expit'(...)] and z the Normal quantile of the percentile:
-
-        variance = (p1' * (S - q * c) * sd)^2
-                 + ((p1' / (p0 * (1 - p0)) * (S - q * c) - S) * p0_se)^2
-                 + ((p1 - p0) * value_se)^2
-        cautious EIP = EIP + z * sqrt(variance)
-
-    It is at most that of the same offer for nothing. Whatever the truth is, a cost takes away; the delta
-    method forgets that where p0 is hardly known. Since the formula is concave in the cost (for percentiles
-    up to a half), this is enough for an offer never to look safer because it costs more.
+    """The expected incremental profit (EIP) of every offer to every customer, and the cautious one.
 
     Args:
         people: `PREDICTIONS` columns, `stage`, and one of `ORDER_AMOUNTS` where an offer costs a share of
@@ -104,10 +104,7 @@ def appraise(
         ConfigError: when an offer costs a share of the order and the order amount is not known.
     """
     _check(people, offers)
-    unit = 10.0 ** exponent(currency)
-    amounts = people.with_columns(order_amounts(people))["order_amount"]
-    median = amounts.median() if usual_order is None else usual_order
-    orders = amounts.fill_null(median if isinstance(median, float) else 0.0).to_numpy()
+    unit, orders = units(currency), _orders(people, usual_order)
     known = effects or Assumption(effect)
     parts = [
         _one(
@@ -206,7 +203,13 @@ def _one(
     )
 
 
-def _offer_cost(orders: Array, offer: OfferOptions, unit: float) -> Array:
+def _orders(people: pl.DataFrame, usual_order: float | None) -> Array:
+    amounts = people.with_columns(order_amounts(people))["order_amount"]
+    usual = amounts.median() if usual_order is None else usual_order
+    return amounts.fill_null(usual if isinstance(usual, float) else 0.0).to_numpy()
+
+
+def _offer_cost(orders: Array, offer: OfferOptions, unit: int) -> Array:
     fixed = np.full_like(orders, offer.cost * unit)
     return fixed if offer.cost_rate == 0 else fixed + offer.cost_rate * orders
 

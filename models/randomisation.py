@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.cells import Flags, Numbers
-from models.cuped import Array, unexpected
+from models.cells import Numbers
+from models.confidence import LEVEL
+from models.cuped import unexpected
+from models.metrics import Array, Flags
 
-LEVEL = 0.9
 # Draws of the arms: with one of 1000, the seen one among them, tails of 5 % are 50 draws. Large experiments,
 # whose differences are nearly normal, make fewer, so that people times draws stay below `_WORK`.
 _DRAWS, _LEAST_DRAWS, _WORK = 999, 199, 20_000_000

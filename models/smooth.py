@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from models.boosting import Sample
-from models.calibration import expit, logit
+from models.log_odds import expit, logit
 from models.matrix import FeatureContract
 from models.metrics import Array
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from features.asof import AsOf
 from features.labels import CONTACTED_ARMS
-from models.assignment import Arm
+from models.assignment import HELD_OUT, Arm
 from models.observed import COMPARED
 
 # A split this unlikely was not made by the draw alone (the usual threshold of sample-ratio checks).
@@ -66,7 +66,7 @@ def contamination(enrolments: pl.DataFrame, who: pl.DataFrame, list_id: str, win
     contacted = own.join(everyone, on="person_id", suffix="_other").filter(
         held, other, on.is_between(window.day, window.outcome_end)
     )
-    held_other = pl.col("arm_other").is_in([Arm.CONTROL, Arm.UNIVERSAL])
+    held_other = pl.col("arm_other").is_in(HELD_OUT)
     crossed = at_once.filter((held & other) | (~held & held_other))
     return Contamination(
         *(frame["person_id"].n_unique() for frame in (crossed, at_once, contacted)),

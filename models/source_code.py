@@ -6,10 +6,11 @@ commit that touches nothing of this (a command, a chart, a list) leaves the reci
 """
 
 import ast
-import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+from features.digests import short_digest
 
 _ROOTS = ("models.fitting", "features.table")
 # Settings are compared by their values, and what is said to people makes no model.
@@ -25,10 +26,8 @@ def code_digest(root: Path = _INSTALLED) -> str:
     Args:
         root: folder of the packages.
     """
-    total = hashlib.sha256()
-    for name, tree in sorted(_modules(root).items()):
-        total.update(f"{name}\n{ast.unparse(_bare(tree))}\n".encode())
-    return total.hexdigest()[:12]
+    texts = (f"{name}\n{ast.unparse(_bare(tree))}\n" for name, tree in sorted(_modules(root).items()))
+    return short_digest("".join(texts))
 
 
 def _modules(root: Path) -> dict[str, ast.Module]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.boosting import Mask
-from models.calibration import expit, logit
+from models.log_odds import expit, logit
 from models.metrics import Array
 
 # How many rows' worth of belief holds each weight at an equal share.

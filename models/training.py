@@ -4,7 +4,7 @@ The tests say how good the recipe is, and how far its level drifts in time. The 
 the newest complete days, as many as `train.snapshots` says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -18,17 +18,17 @@ from features.errors import DataRefused
 from models import baselines
 from models.boosting import importance
 from models.bundle import Bundle
-from models.calibration import logit
 from models.churn import Regrow
 from models.defence import compared, defended
 from models.evaluate import evaluate
 from models.fitting import Fitted, Recipe, fit
 from models.lesson import learnable, newest_days, refuse_too_few
+from models.log_odds import logit
 from models.margin_interval import coverage
 from models.metrics import Response, deciles
 from models.profit import priced
 from models.promotion import Comparison
-from models.rolling import STABILITY, judge_recipe, test_days
+from models.rolling import STABILITY, Judged, judge_recipe, test_days
 from models.search import Searched, Trial, search
 from models.splits import customer_fold
 from models.stability import RANK_CORRELATION, agreement
@@ -122,40 +122,29 @@ def train(
     refuse_too_few(taught, recipe.train.min_positives)
     recipe = replace(recipe, response=priced(recipe.response, rows))
     days = test_days(rows, as_of, recipe.train)
-    searched = Searched(recipe.xgb, ())
-    if recipe.search.trials and journal is not None:
-        searched = search(rows, as_of, recipe, days, journal)
-        recipe = replace(recipe, found=searched.xgb)
-    tested, comparison = judge_recipe(rows, as_of, recipe, days) if days else None, None
-    if tested is not None and champion is not None:
-        tested, same = defended(tested, rows, as_of, recipe, champion)
-        comparison = compared(tested.rows, recipe, same_recipe=same)
+    searched = _searched(rows, as_of, recipe, days, journal)
+    recipe = replace(recipe, found=searched.xgb) if searched.trials else recipe
+    tested, comparison = _tested(rows, as_of, recipe, days, champion)
     fitted = fit(taught, as_of, recipe, regrow)
-    split, judged, notes = "cv", _cross_validated(taught, as_of, recipe, fitted), (_NO_TEST, *fitted.notes)
-    if tested is not None:
-        split, judged, notes = "test", tested.rows, fitted.notes
-    if recipe.search.trials and not searched.trials:
-        notes = (_NO_SEARCH, *notes)
-    metrics = _figures(judged, recipe, split) | coverage(judged, split)
-    agreed = agreement(tested.stability) if tested else None
-    metrics |= {} if agreed is None else {RANK_CORRELATION: agreed}
-    apart = judged.partition_by("as_of", as_dict=True, maintain_order=True)
-    snapshots = {day: _figures(some, recipe, split) for (day,), some in apart.items()}
+    split = "cv" if tested is None else "test"
+    judged = _cross_validated(taught, as_of, recipe, fitted) if tested is None else tested.rows
+    snapshots = _by_day(judged, recipe, split)
+    notes = (*_missing(recipe, searched, tested), *fitted.notes)
     bundle = fitted.bundle.with_drift(_drift(snapshots, split), notes)
     return Trained(
-        bundle,
-        metrics,
-        snapshots,
-        {**_found(searched), **_params(bundle, fitted, taught)},
-        judged,
-        _deciles(judged),
-        fitted.churn.curves,
-        _importance(bundle.returning.churn),
-        tested.stability if tested else pl.DataFrame(schema=STABILITY),
-        searched.trials,
-        comparison,
-        recipe.response,
-        notes,
+        bundle=bundle,
+        metrics=_figures(judged, recipe, split) | coverage(judged, split) | _agreement(tested),
+        snapshots=snapshots,
+        params={**_found(searched), **_params(bundle, fitted, taught)},
+        judged=judged,
+        deciles=_deciles(judged),
+        curves=fitted.churn.curves,
+        importance=_importance(bundle.returning.churn),
+        stability=pl.DataFrame(schema=STABILITY) if tested is None else tested.stability,
+        trials=searched.trials,
+        comparison=comparison,
+        response=recipe.response,
+        notes=notes,
     )
 
 
@@ -168,6 +157,36 @@ def refuse_incomplete(training: pl.DataFrame, as_of: AsOf) -> None:
             f"The outcome windows of {', '.join(early)} are not complete by {as_of.day}: such days teach "
             "nothing. Leave them out of the training frame."
         )
+
+
+def _searched(
+    rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, days: list[date], journal: Path | None
+) -> Searched:
+    """The parameters that served best; the configured ones where the recipe asks for no search."""
+    if not recipe.search.trials or journal is None:
+        return Searched(recipe.xgb, ())
+    return search(rows, as_of, recipe, days, journal)
+
+
+def _tested(
+    rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, days: list[date], champion: Bundle | None
+) -> tuple[Judged | None, Comparison | None]:
+    """What the recipe said of the test days, and how the champion does on them; None without such days."""
+    if not days:
+        return None, None
+    judged = judge_recipe(rows, as_of, recipe, days)
+    if champion is None:
+        return judged, None
+    beside, same_recipe = defended(judged, rows, as_of, recipe, champion)
+    return beside, compared(beside.rows, recipe, same_recipe=same_recipe)
+
+
+def _missing(recipe: Recipe, searched: Searched, tested: Judged | None) -> Iterator[str]:
+    """A sentence for each thing that the history was too short for."""
+    if recipe.search.trials and not searched.trials:
+        yield _NO_SEARCH
+    if tested is None:
+        yield _NO_TEST
 
 
 def _cross_validated(rows: pl.DataFrame, as_of: AsOf, recipe: Recipe, fitted: Fitted) -> pl.DataFrame:
@@ -183,6 +202,17 @@ def _figures(judged: pl.DataFrame, recipe: Recipe, split: str) -> dict[str, floa
     customers = len(judged) / judged["as_of"].n_unique()
     share = None if recipe.capacity is None else min(recipe.capacity / customers, 1.0)
     return evaluate(judged, recipe.response, split=split, seed=recipe.seed, list_share=share)
+
+
+def _by_day(judged: pl.DataFrame, recipe: Recipe, split: str) -> dict[date, dict[str, float]]:
+    apart = judged.partition_by("as_of", as_dict=True, maintain_order=True)
+    return {day: _figures(some, recipe, split) for (day,), some in apart.items()}
+
+
+def _agreement(tested: Judged | None) -> dict[str, float]:
+    """How well the importances of the test days' fits agree, where there are several."""
+    agreed = None if tested is None else agreement(tested.stability)
+    return {} if agreed is None else {RANK_CORRELATION: agreed}
 
 
 def _drift(snapshots: Mapping[date, Mapping[str, float]], split: str) -> float:

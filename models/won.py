@@ -31,6 +31,7 @@ import numpy as np
 import polars as pl
 
 from features.attrition import probability_columns
+from models.log_odds import expit
 from models.metrics import Array
 
 _EDGE = 1e-4
@@ -169,22 +170,18 @@ def _told(rows: pl.DataFrame, alive: str, silent: str) -> tuple[Array, Array, np
 
 
 def _there(parameters: Array, alive: Array) -> Array:
-    return _expit(parameters[0] + np.exp(parameters[1]) * alive)
+    return expit(parameters[0] + np.exp(parameters[1]) * alive)
 
 
 def _chance(parameters: Array, alive: Array, buys: Array) -> tuple[Array, tuple[Array, ...]]:
     """Chance of a purchase in the window, and how it answers to each parameter."""
-    a, c = _there(parameters, alive), float(_expit(parameters[2]))
+    a, c = _there(parameters, alive), float(expit(parameters[2]))
     chance = buys * (a + c * (1 - a))
     of_a = buys * (1 - c) * a * (1 - a)
     return chance, (of_a, of_a * np.exp(parameters[1]) * alive, buys * (1 - a) * c * (1 - c))
 
 
 def _share(parameters: Array, alive: Array, buys: Array) -> Array:
-    a, d = _there(parameters, alive), float(_expit(parameters[2])) * buys
+    a, d = _there(parameters, alive), float(expit(parameters[2])) * buys
     stay = 1 - a * buys - (1 - a) * d
     return np.asarray(d * stay / (a * buys * (1 - buys) + (1 - a) * d * (1 - d)), float)
-
-
-def _expit(x: Array | float) -> Array:
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(x))), float)

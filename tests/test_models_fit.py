@@ -16,9 +16,10 @@ from features.errors import DataRefused, WinbackError
 from models import bundle as bundles
 from models import level
 from models.by_standing import Calibration, calibrate_by_standing, cross_calibrated
-from models.calibration import Calibrator, Scored, calibrate, expit, logit
+from models.calibration import Calibrator, Scored, calibrate
 from models.fitting import Recipe, fit_p0
 from models.lesson import Lesson, learnable, newest_rows
+from models.log_odds import expit, logit
 from models.margin import MarginRows, fit_margin, stage_means
 from models.matrix import FeatureContract, to_matrix
 from models.metrics import auroc, ece

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from features.errors import ConfigError, DataRefused
 from models import appraisal
-from models.effects import Evidence, Shift, assumed, expit, response
+from models.effects import Evidence, Shift, assumed, response
+from models.log_odds import expit
 from models.options import AssumedEffect, ContactOptions, EffectOptions, OfferOptions
 from models.profit import appraise, best
 

@@ -14,7 +14,7 @@ from features.errors import WinbackError
 from features.table import FACTS, KEYS
 from models.boosting import Recipe, Sample, contributions, grow, predict
 from models.by_standing import Calibration
-from models.calibration import logit
+from models.log_odds import logit
 from models.matrix import FeatureContract, to_matrix
 from models.options import XgbOptions
 from models.plots_shap import mean_sizes, shap_dependence_png, shap_summary_png

@@ -17,7 +17,7 @@ from features.quality.rules import Rule
 from features.quality.suites import KEY, Suite
 from features.quality.verdicts import Failure, Verdict
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Gate:
@@ -192,7 +192,7 @@ class Gate:
         for rule, outcome in seen.items():
             if outcome.failed != one.counts[rule]:
                 counts = f"{one.counts[rule]:,} rows, Great Expectations {outcome.failed:,}"
-                logger.warning("%s: rule %s counts %s", one.label, rule, counts)
+                _log.warning("%s: rule %s counts %s", one.label, rule, counts)
 
     def _verdicts(
         self,
@@ -209,7 +209,7 @@ class Gate:
             warnings = tuple(one for one in failures if one.severity == "warning")
             verdicts.append(Verdict(suite.name, name, not critical, critical, warnings, skipped, docs))
             for warning in warnings:
-                logger.warning("%s: %s", name, warning)
+                _log.warning("%s: %s", name, warning)
         self._pages.append(Page(label, suite.about, pages, tuple(verdicts)))
         return verdicts
 

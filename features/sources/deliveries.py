@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from features.contracts import Table
+from features.digests import file_digest
 from features.errors import DataRefused
 from features.options import SourceOptions
 from features.sources.files import find_files
@@ -96,7 +97,6 @@ def _digest(source: SourceOptions, *content: str) -> str:
 
 def _file_digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(path)
     except OSError as error:
         raise DataRefused(f"{path} cannot be read: {error.strerror}.") from None

@@ -1,18 +1,18 @@
 """Which Dask cluster does a run use? The one of the config, or workers of this machine that end with it."""
 
-import hashlib
 import logging
 import pkgutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version_tuple
 from typing import TYPE_CHECKING
 
+from features.digests import short_digest
 from features.errors import ConfigError
 from flows.cluster.engine import DaskEngine
+from flows.installed import installed
 from flows.settings import DaskOptions
 
 if TYPE_CHECKING:
@@ -144,21 +144,12 @@ def _refuse_others(client: "Client") -> None:
 
 def _versions() -> dict[str, str]:
     """What must be the same wherever a run's work is done, the code of winback above all."""
-    code = hashlib.sha256()
-    for path in sorted(path for layer in _CODE for path in (_ROOT / layer).rglob("*.py")):
-        code.update(path.read_bytes())
+    code = sorted(path for layer in _CODE for path in (_ROOT / layer).rglob("*.py"))
     return {
         "python": ".".join(python_version_tuple()[:2]),
-        **{name: found for name in _MUST_AGREE if (found := _installed(name))},
-        "winback's code": code.hexdigest()[:12],
+        **{name: found for name in _MUST_AGREE if (found := installed(name))},
+        "winback's code": short_digest(b"".join(path.read_bytes() for path in code)),
     }
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from features.contracts import TRANSACTIONS
 from flows.init.guesses import Guesses
 from flows.init.sniff import Sample
 from flows.workspace import publish_file
-from models.effects import moved
+from models.log_odds import moved
 from models.options import AssumedEffect
 
 _CONSENT = """\

@@ -7,7 +7,7 @@ order: tied rows share what they hold, so a shuffled input gives the same number
 A score that is measured under many weights (a bootstrap) is sorted once: give a `Ranking` in its place.
 """
 
-from models.metrics.arrays import Array, ArrayLike, Metric
+from models.metrics.arrays import Array, ArrayLike, Flags, Metric
 from models.metrics.chance import Bins, binned, brier, ece, ece_noise, log_loss
 from models.metrics.profit import Campaign, Response, empc, expected_gain
 from models.metrics.ranking import (
@@ -30,6 +30,7 @@ __all__ = [
     "ArrayLike",
     "Bins",
     "Campaign",
+    "Flags",
     "Gains",
     "Held",
     "Measures",

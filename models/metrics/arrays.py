@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 ArrayLike = npt.NDArray[Any]
 # A measure of rows that are already known, given how much each counts.
 Metric = Callable[[Array], float]

@@ -13,14 +13,13 @@ import numpy.typing as npt
 import polars as pl
 
 from models.boosting import contributions
-from models.calibration import logit
+from models.log_odds import logit
 from models.matrix import FeatureContract, to_matrix
-from models.metrics import Array
+from models.metrics import Array, Flags
 from models.reasons.groups import OWN_PAST, Group, group_of, window_days
 from models.returning import ATTRITION, CHURN, REACTIVATION, SMOOTH, ReturnModel, attrition_opinion
 from models.standing import is_gone
 
-Flags = npt.NDArray[np.bool_]
 # Rows of contributions in memory at a time: one Float64 per row and feature.
 _CHUNK = 10_000
 _PLACE = {group: place for place, group in enumerate(Group)}

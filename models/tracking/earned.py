@@ -10,7 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from models.tracking.record import KIND
-from models.tracking.store import Store, connected, exists
+from models.tracking.store import Store, connected, exists, experiment_name
 from models.tracking.watched import points
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _record(  # noqa: PLR0917 - where, then what
     if not exists(store):
         return False
     with connected(store) as client:
-        experiment = client.get_experiment_by_name(f"churn-{horizon_days}d")
+        experiment = client.get_experiment_by_name(experiment_name(horizon_days))
         if experiment is None:
             return False
         run = _run(client, str(experiment.experiment_id), kind)

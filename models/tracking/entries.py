@@ -1,6 +1,5 @@
 """How the facts of one run reach MLflow: few calls, within its limits, nothing that is not a number."""
 
-import hashlib
 import json
 import logging
 import math
@@ -8,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from features.digests import short_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -18,7 +19,7 @@ T = TypeVar("T")
 # MLflow's own limits: of one batch, of a param, of a tag, of a data set's digest.
 _MOST_METRICS, _MOST_PARAMS = 1000, 100
 _LONGEST_PARAM, _LONGEST_TAG, _LONGEST_DIGEST = 6000, 5000, 36
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Data:
     @property
     def digest(self) -> str:
         """The same digest, the same rows and columns."""
-        return hashlib.sha256(json.dumps(dict(self.identity), sort_keys=True).encode()).hexdigest()[:12]
+        return short_digest(json.dumps(dict(self.identity), sort_keys=True))
 
 
 def log_facts(client: "MlflowClient", run_id: str, facts: Facts, model_id: str | None = None) -> None:
@@ -78,7 +79,7 @@ def log_facts(client: "MlflowClient", run_id: str, facts: Facts, model_id: str |
     if dropped:
         note = RunTag("metrics.not_defined", ", ".join(dropped)[:_LONGEST_TAG])
         client.log_batch(run_id, tags=[note])
-        _LOG.info("%d metrics are not defined on this data: %s", len(dropped), ", ".join(dropped[:5]))
+        _log.info("%d metrics are not defined on this data: %s", len(dropped), ", ".join(dropped[:5]))
 
 
 def log_data(client: "MlflowClient", run_id: str, data: Data, schema: Mapping[str, Any]) -> None:

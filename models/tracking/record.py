@@ -18,7 +18,7 @@ import yaml
 
 from models.tracking.content import TRAINING, NestedRun, TrainingRecord
 from models.tracking.entries import log_data, log_facts
-from models.tracking.store import Store, connected, exists
+from models.tracking.store import Store, connected, exists, experiment_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,7 +28,7 @@ BOOSTER = "churn.ubj"
 KEY = "training.key"
 KIND, PARENT = "run.kind", "mlflow.parentRunId"
 _EXAMPLE_ROWS = 5
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def record_training(store: Store, record: TrainingRecord) -> RegisteredModel:
     with connected(store) as client:
         import mlflow
 
-        experiment = _experiment(client, store, f"churn-{record.horizon_days}d")
+        experiment = _experiment(client, store, experiment_name(record.horizon_days))
         _settle(client, store.model, experiment, record.key)
         tags = _identity(record)
         run = client.create_run(
@@ -155,7 +155,7 @@ def code_commit() -> str:
                 check=True,
             )
         except (OSError, subprocess.CalledProcessError):
-            _LOG.debug("git does not say which commit this is")
+            _log.debug("git does not say which commit this is")
         else:
             return done.stdout.strip()
     try:

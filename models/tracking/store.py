@@ -64,6 +64,11 @@ class Store:
         return Path(self.uri.removeprefix(_SQLITE)) if self.uri.startswith(_SQLITE) else None
 
 
+def experiment_name(horizon_days: int) -> str:
+    """The experiment with the runs of one horizon."""
+    return f"churn-{horizon_days}d"
+
+
 def store_of(options: MlflowOptions, workspace: Path, model: str = MODEL) -> Store:
     """The configured store, or `mlflow.db` and `mlartifacts/` in the workspace, for one registered model."""
     uri = store_uri(options, workspace)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.metrics import Array, ArrayLike, Ranking, interval, redraw
+from models.confidence import LEVEL
+from models.metrics import Array, ArrayLike, Flags, Ranking, interval, redraw
 
-LEVEL = 0.9
 _DRAWS = 400
 # Every pair of folds is compared twice, one teaching the other and the other way round. Where nothing is to
 # be found, both say the same by chance (the same number, for a learner that is linear in the outcome), so the
@@ -48,7 +48,7 @@ class Judged:
     """
 
     outcome: Array
-    treated: npt.NDArray[np.bool_]
+    treated: Flags
     propensity: Array
     weight: Array
 
@@ -61,7 +61,7 @@ class Judged:
         """The same with other weights."""
         return Judged(self.outcome, self.treated, self.propensity, weight)
 
-    def where(self, rows: npt.NDArray[np.bool_]) -> "Judged":
+    def where(self, rows: Flags) -> "Judged":
         """Only some rows."""
         return Judged(self.outcome[rows], self.treated[rows], self.propensity[rows], self.weight[rows])
 

@@ -9,13 +9,10 @@ the people on whom they disagree, so a difference is paired, and its variance is
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from models.metrics import Array
+from models.confidence import Z_LEVEL
+from models.metrics import Array, Flags
 from models.uplift.curves import Estimate, Judged
-
-_Z = 1.6448536269514722
-Flags = npt.NDArray[np.bool_]
 
 
 def policy_value(trial: Judged, picked: Flags, cost: float) -> Estimate:
@@ -35,7 +32,7 @@ def difference(trial: Judged, picked: Flags, other: Flags, cost: float) -> Estim
     gains = [(1.0, _gain(trial, picked & ~other, cost)), (-1.0, _gain(trial, other & ~picked, cost))]
     value = sum(sign * gain for sign, (gain, _) in gains)
     error = np.sqrt(sum(variance for _, (_, variance) in gains))
-    return Estimate(float(value), float(value - _Z * error), float(value + _Z * error))
+    return Estimate(float(value), float(value - Z_LEVEL * error), float(value + Z_LEVEL * error))
 
 
 def _gain(trial: Judged, some: Flags, cost: float) -> tuple[float, float]:

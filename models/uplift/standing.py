@@ -8,15 +8,15 @@ from typing import Any, Self
 import polars as pl
 
 from features.wording import counted
-from models.effects import Evidence, moved
+from models.confidence import Z_LEVEL
+from models.effects import Evidence
+from models.log_odds import moved
 from models.options import OfferOptions, UpliftOptions
 from models.uplift.contacts import newest
 from models.uplift.curves import Estimate
 from models.uplift.learned import Learned
 from models.uplift.model import CONVERSION
 
-# A 90 % interval of a Normal.
-_Z = 1.6448536269514722
 # Where nobody was held out: the chance of a return at which an effect is told.
 USUAL = 0.1
 _WORDS = {
@@ -152,7 +152,7 @@ def _one(own: pl.DataFrame, learned: Learned, offer: str, options: UpliftOptions
 
 
 def _interval(mean: float, sd: float) -> Estimate:
-    return Estimate(mean, mean - _Z * sd, mean + _Z * sd)
+    return Estimate(mean, mean - Z_LEVEL * sd, mean + Z_LEVEL * sd)
 
 
 def _missing(own: pl.DataFrame, evidence: Evidence, held: int | None, options: UpliftOptions) -> str:

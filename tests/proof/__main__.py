@@ -46,7 +46,7 @@ def _asked(words: Sequence[str] | None) -> argparse.Namespace:
     names = (LOOP, *STUDIES)
     asked.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(names)}; default all")
     asked.add_argument("--seeds", type=int, default=10, help="seeds of the loop")
-    asked.add_argument("--people", type=int, default=10_000, help="people of a world")
+    asked.add_argument("--people", type=int, default=30_000, help="people of a world")
     asked.add_argument("--worlds", default="abcd", help="which worlds of the loop, by their letters")
     asked.add_argument("--jobs", type=int, default=2, help="processes at a time")
     asked.add_argument("--json", type=Path, default=ROOT / "proof.json", help="where the figures go")

@@ -13,6 +13,7 @@ from tests.proof.chances import WINDOW
 from tests.proof.oracle import Oracle
 from tests.proof.pipeline import Pipeline, learned
 from tests.proof.policies import (
+    MEASURING,
     NOBODY,
     ORACLE,
     RANDOM,
@@ -38,6 +39,9 @@ from tests.proof.worlds import (
     World,
     earned,
 )
+
+# Where ours is held against the rankings that shops use.
+JUDGED = (World.FROM_TRAITS, World.FALLING_WITH_RISK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +109,19 @@ def run_seed(seed: int, people: int, worlds: Sequence[World]) -> list[Course]:
         return [course for world in worlds for course in _world(start, world, seed, engine)]
 
 
-def exploration_budget(budget: float) -> float:
+def exploration_budget(budget: float, *, trials: bool = True) -> float:
     """What may be spent on learning, of all weeks' budget.
 
     Everything until the first window is over, since until then each contact rests on an assumption alone and
-    is an experiment; after that the share that is set aside for exploration.
+    is an experiment; after that the shares that the config sets aside to learn: contacts below the cut, and
+    trials on people whose contact may pay.
+
+    Args:
+        budget: of all weeks.
+        trials: whether trials count.
     """
-    before = REFITS[1] / WEEKS
-    return budget * (before + RULES.list.explore_share * (1 - before))
+    before, own = REFITS[1] / WEEKS, RULES.list
+    return budget * (before + (own.explore_share + trials * own.trial_share) * (1 - before))
 
 
 def _world(start: Start, world: World, seed: int, engine: Engine) -> Iterator[Course]:
@@ -137,11 +146,18 @@ def _policies(start: Start, world: World, seed: int, engine: Engine) -> Iterator
     """Ours comes first: the others rank by what it has learned."""
     ours = Pipeline(rules(start.budget, f"proof-{seed}"), engine, start.bundle)
     yield WINBACK, ours
-    for name, ranking in RANKINGS.items():
-        yield name, Ranked(ranking, ours.bundles, start.budget, engine)
+    if world in JUDGED:
+        for name, ranking in RANKINGS.items():
+            yield name, Ranked(ranking, ours.bundles, start.budget, engine)
     yield RANDOM, Random(start.budget, start.usual_cost(), seed)
-    yield ORACLE, Knowing(start.oracle.fork(), world, start.budget)
+    yield ORACLE, Knowing(start.oracle.fork(), world, start.budget, seed)
+    yield MEASURING, Knowing(start.oracle.fork(), world, start.budget, seed, _held_out())
     yield NOBODY, Nobody()
+
+
+def _held_out() -> float:
+    """Whom ours never contacts, of the people it chooses for profit: the least that measuring takes."""
+    return RULES.list.universal_share + (1 - RULES.list.universal_share) * RULES.list.control_share
 
 
 def _lived(shop: Shop, policy: Policy) -> tuple[Shop, list[float]]:

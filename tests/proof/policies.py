@@ -27,6 +27,7 @@ RANKINGS: Mapping[str, pl.Expr] = {
     "churn x value": pl.col("churn_probability") * worth(),
 }
 WINBACK, RANDOM, ORACLE, NOBODY = "winback", "random", "oracle", "nobody"
+MEASURING = "oracle that holds people out"
 RIVALS = tuple(RANKINGS)
 
 
@@ -53,9 +54,10 @@ class Rest:
         resting = [person for person, day in self.until.items() if day > shop.day]
         return who[~np.isin(who, resting)]
 
-    def contacted(self, whom: Numbers, shop: Shop) -> None:
-        """As the pipeline counts it: from the day after the list."""
+    def contacted(self, whom: Numbers, shop: Shop) -> Numbers:
+        """These people, who rest from now on, as the pipeline counts it: from the day after the list."""
         self.until |= dict.fromkeys(whom.tolist(), shop.day + 1 + WINDOW)
+        return whom
 
 
 def within(order: Numbers, cost: Array, budget: float) -> Numbers:
@@ -106,9 +108,8 @@ class Random:
         """A random sample of everybody who may be contacted."""
         awake = self.rest.awake(shop)
         lots = Draws.of(self.seed, "lots", shop.people.count).uniform(shop.day, awake)
-        whom = awake[within(np.argsort(lots), np.full(len(awake), self.cost), self.budget)]
-        self.rest.contacted(whom, shop)
-        return whom
+        chosen = within(np.argsort(lots), np.full(len(awake), self.cost), self.budget)
+        return self.rest.contacted(awake[chosen], shop)
 
 
 @dataclass(slots=True)
@@ -138,10 +139,8 @@ class Ranked:
         )
         who = numbers(scored["customer_id"])
         awake = np.isin(who, self.rest.awake(shop))
-        order = np.flatnonzero(awake)
-        whom = who[within(order, scored["cost"].to_numpy(), self.budget)]
-        self.rest.contacted(whom, shop)
-        return whom
+        chosen = within(np.flatnonzero(awake), scored["cost"].to_numpy(), self.budget)
+        return self.rest.contacted(who[chosen], shop)
 
 
 @dataclass(slots=True)
@@ -152,21 +151,25 @@ class Knowing:
         oracle: what it believes.
         world: whose effect it knows.
         budget: of a week, minor units.
+        seed: of the lots.
+        held_out: share of people who are left alone by lot for a window, as whoever measures must.
         rest: who must be left alone.
     """
 
     oracle: Oracle
     world: World
     budget: float
+    seed: int
+    held_out: float = 0.0
     rest: Rest = field(default_factory=Rest)
 
     def choose(self, shop: Shop, week: int) -> Numbers:  # noqa: ARG002 - what every policy takes
         """The best that can be expected to pay."""
         self.oracle.watch(shop)
         awake = self.rest.awake(shop)
+        lots = Draws.of(self.seed, "held out", shop.people.count).uniform(shop.day, awake)
+        awake = awake[lots >= self.held_out]
         gain = self.oracle.gains(self.world, awake)
         order = np.argsort(-gain.profit / gain.cost, kind="stable")
         pays = order[gain.profit[order] > 0]
-        whom = awake[within(pays, gain.cost, self.budget)]
-        self.rest.contacted(whom, shop)
-        return whom
+        return self.rest.contacted(awake[within(pays, gain.cost, self.budget)], shop)

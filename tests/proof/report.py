@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tests.proof.figures import Figure, mean_interval
 from tests.proof.loop import Course
-from tests.proof.policies import NOBODY, ORACLE, RANDOM, RIVALS, WINBACK
+from tests.proof.policies import MEASURING, NOBODY, ORACLE, RANDOM, WINBACK
 from tests.proof.worlds import WEEKS, World
 
 _TITLES = {
@@ -29,6 +29,7 @@ _COLOURS = {
     "churn x value": "#de7c00",
     RANDOM: "#8d2b9c",
     NOBODY: "#9aa5b1",
+    MEASURING: "#52606d",
 }
 _UNIT = 100
 
@@ -85,7 +86,8 @@ def regret_png(courses: Sequence[Course]) -> bytes:
     panels = figure.subplots((len(worlds) + 1) // 2, min(2, len(worlds)), squeeze=False, sharex=True)
     weeks = np.arange(1, WEEKS + 1)
     for world, axes in zip(worlds, panels.ravel(), strict=False):
-        for policy in (WINBACK, *RIVALS, RANDOM, NOBODY):
+        here = {one.policy for one in courses if one.world is world}
+        for policy in (name for name in _COLOURS if name in here):
             paths = regret(courses, world, policy)
             mean, low, high = np.array([mean_interval(week) for week in paths.T]).T
             axes.plot(weeks, mean, color=_COLOURS[policy], label=policy, lw=2.4 if policy == WINBACK else 1.4)
@@ -95,7 +97,12 @@ def regret_png(courses: Sequence[Course]) -> bytes:
         axes.set(xlabel="weekly list", ylabel="regret, EUR")
         axes.axhline(0, color="#1f2933", lw=0.8)
         axes.spines[["top", "right"]].set_visible(False)
-    panels.ravel()[0].legend(frameon=False, fontsize=8)
+    handles = {
+        text: line
+        for axes in panels.ravel()
+        for line, text in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     target = io.BytesIO()
     figure.savefig(target, format="png", dpi=110, metadata={"Software": None})
     return target.getvalue()
