@@ -91,6 +91,8 @@ def cause_faults(causes: CauseOptions) -> Iterator[str]:
 
 def offer_faults(offer: str, named: Sequence[str], causes: CauseOptions) -> Iterator[str]:
     """What is wrong with the causes that an offer names."""
+    for name in sorted({name for name in named if named.count(name) > 1}):
+        yield f"offers.{offer}.causes: {name!r} is given twice"
     for name in named:
         if name not in (*causes.table, UNKNOWN):
             known = ", ".join((*causes.table, UNKNOWN))

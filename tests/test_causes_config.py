@@ -50,6 +50,10 @@ def test_what_a_cause_lacks_in_a_config_stays_as_it_was_and_null_takes_it_out():
             "offers.call.causes: nobody who left for 'moved'",
         ),
         (
+            {"offers": [{"id": "call", "causes": ["service", "price", "service"]}]},
+            "offers.call.causes: 'service' is given twice",
+        ),
+        (
             {"causes": {"table": {"competitor": {"keywords": {"nl": ["TOO expensive!"]}}}}},
             "causes.table.competitor.keywords: 'TOO expensive!' stands for price already",
         ),
