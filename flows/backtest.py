@@ -60,10 +60,11 @@ def backtest(settings: Settings, first: str, last: str, every: int, retrain: int
         days = [start + timedelta(days=n) for n in range(0, (end - start).days + 1, every)]
         name = _name(settings, days, (every, retrain), until)
         folder = inputs.workspace(settings).backtest(name)
+        scratch = inputs.workspace(settings).runs / "backtests" / name
         if not folder.exists():
-            scratch = inputs.workspace(settings).runs / "backtests" / name
             nights = tuple(settings.as_of(day.isoformat()) for day in days)
             _replay(Replay(settings, scratch, nights, every, retrain, until), folder, engine)
+        if scratch.exists():  # of a run that was killed when all was told, too
             _clear(scratch)
     return _summary(folder)
 

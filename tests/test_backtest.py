@@ -198,6 +198,15 @@ def test_a_replay_that_was_killed_goes_on_and_ends_the_same(
     assert content(killed.root / "backtests") == content(settings.root / "backtests")
 
 
+def test_what_names_people_goes_even_after_a_kill_when_all_was_told(undisturbed) -> None:
+    settings, told, _ = undisturbed
+    left = inputs.workspace(settings).runs / "backtests" / told["backtest_id"]
+    left.mkdir(parents=True)
+    (left / "people.parquet").touch()
+    assert backtest(settings, *ASKED) == told
+    assert not left.exists()
+
+
 def test_rows_that_came_later_change_no_replayed_night(undisturbed, tmp_path: Path) -> None:
     """The law of no future: orders, contacts and answers after a night leave its list as it was."""
     from features.engine import Threads
