@@ -201,5 +201,7 @@ def campaigns(settings: Settings, as_of: AsOf) -> pl.DataFrame:
     if not held.holds("contacts"):
         return pl.DataFrame(schema=ENROLMENTS)
     day = pl.col("contacted_at").dt.convert_time_zone(settings.timezone).dt.date()
-    known = held.scan("contacts").filter(as_of.known(day)).with_columns(acknowledged_on=day, as_of=day)
+    # Decided on the day before at the latest: whoever was contacted on the night's own day rests, too.
+    decided = day.dt.offset_by("-1d")
+    known = held.scan("contacts").filter(as_of.known(day)).with_columns(acknowledged_on=day, as_of=decided)
     return as_enrolments(known.select(*DRAWN, "acknowledged_on").collect(), as_of)
