@@ -78,14 +78,18 @@ class History:
     def with_contacts(self, contacts: pl.LazyFrame) -> "History":
         """The same history with these contacts beside those of the shop's table.
 
+        A tool may write the lists back into that table: then these rows are the same contacts, known already.
+
         Args:
-            contacts: customer_id, contacted_on, arm, assignment_probability.
+            contacts: customer_id, contacted_on, arm, assignment_probability, list_id.
         """
         names = contacts.collect_schema().names()
+        lists = contacts.select(pl.col("list_id").unique()).collect().to_series().to_list()
+        written_back = pl.col("list_id").is_in(lists).fill_null(value=False)
 
         def both(part: Part) -> Part:
-            own = [] if part.contacts is None else [part.contacts.select(names)]
-            return replace(part, contacts=pl.concat([*own, contacts]))
+            others = [] if part.contacts is None else [part.contacts.filter(~written_back).select(names)]
+            return replace(part, contacts=pl.concat([*others, contacts]))
 
         return replace(self, parts=tuple(both(part) for part in self.parts))
 

@@ -149,7 +149,7 @@ def own_contacts(settings: Settings, as_of: AsOf) -> pl.LazyFrame | None:
     if delivered.is_empty():
         return None
     return delivered.lazy().select(
-        "customer_id", "arm", "assignment_probability", contacted_on="acknowledged_on"
+        "customer_id", "arm", "assignment_probability", "list_id", contacted_on="acknowledged_on"
     )
 
 
