@@ -114,8 +114,10 @@ _MONEY = (
     "expected_incremental_profit_low",
 )
 _COSTS = ("offer_cost", "contact_cost")
-_PROBABILITIES = ("churn_probability", "uplift", "assignment_probability")
+_PROBABILITIES = ("churn_probability", "uplift")
 _COST_DIGITS, _PROBABILITY_DIGITS, _DAY_DIGITS = 4, 6, 2
+# Who is explored is one of all customers below the cut: with fewer digits their chance would be none.
+_DRAW_DIGITS = 12
 
 
 def digits(currency: str) -> Mapping[str, int]:
@@ -125,6 +127,7 @@ def digits(currency: str) -> Mapping[str, int]:
         **dict.fromkeys(_MONEY, money),
         **dict.fromkeys(_COSTS, money + _COST_DIGITS),
         **dict.fromkeys(_PROBABILITIES, _PROBABILITY_DIGITS),
+        "assignment_probability": _DRAW_DIGITS,
         "usual_gap_days": _DAY_DIGITS,
     }
 

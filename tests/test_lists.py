@@ -126,6 +126,14 @@ def test_the_csv_is_plain_and_its_numbers_have_fixed_digits(tmp_path: Path):
     assert cells["cause"] == "unknown"
 
 
+def test_a_chance_of_one_in_millions_is_still_a_chance(tmp_path: Path):
+    """Who is explored is one of millions: a chance of 0 would stop the night, and teach nothing."""
+    decision = decided(copies(3), rules(control_share=4e-7))
+    assert decision.winback["assignment_probability"].to_list() == [0.9999996] * 3
+    row = (written(tmp_path / "list", decision).folder / "winback.csv").read_text().splitlines()[1]
+    assert ",0.999999600000," in row
+
+
 @pytest.mark.parametrize("start", list("=+-@\t\r"))
 def test_a_text_that_looks_like_a_formula_is_guarded_in_the_csv_only(tmp_path: Path, start: str):
     frame = people({"customer_id": "-17", "favourite_product": f"{start}cmd()", "favourite_category": "a=b"})
