@@ -85,8 +85,10 @@ def trial_after(  # noqa: PLR0917 - which days, then of whom
 
 def _contacts(history: History, night: AsOf, days: int) -> pl.DataFrame:
     """Contacts of so many days after a night."""
-    names, on = ["customer_id", "contacted_on", "arm", "assignment_probability"], pl.col("contacted_on")
+    on = pl.col("contacted_on")
+    names = ("customer_id", "contacted_on", "arm", "assignment_probability", "list_id")
+    types = (pl.String, pl.Date, pl.String, pl.Float64, pl.String)
     after = night.at(night.day + timedelta(days=days)).last_days(on, days)
     parts: Sequence[pl.LazyFrame] = [part.contacts for part in history.parts if part.contacts is not None]
-    empty = pl.DataFrame(schema=dict(zip(names, (pl.String, pl.Date, pl.String, pl.Float64), strict=True)))
+    empty = pl.DataFrame(schema=dict(zip(names, types, strict=True)))
     return pl.concat([empty, *(part.select(names).filter(after).collect() for part in parts)])

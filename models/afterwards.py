@@ -36,6 +36,8 @@ TRIAL = pl.Schema(
 )
 # A difference of means needs two people of either kind.
 _LEAST = 2
+# Probabilities that differ by less are one: 1 - 0.8 is not quite 0.2.
+_DIGITS = 9
 
 
 def calibration(
@@ -117,8 +119,11 @@ def organic(
 def randomised(contacts: pl.DataFrame) -> pl.DataFrame:
     """Those contacts that a draw decided: `customer_id`, `contacted_on`, `treated`, `propensity`; sorted.
 
+    A campaign of which only one arm is known, such as a log of what was sent, is no trial: its people would
+    be compared with those whom another campaign held out.
+
     Args:
-        contacts: `customer_id`, `contacted_on`, `arm`, `assignment_probability` (of the own arm).
+        contacts: `customer_id`, `contacted_on`, `arm`, `assignment_probability` (of the own arm), `list_id`.
     """
     chance, treated = pl.col("assignment_probability"), pl.col("arm").is_in(CONTACTED_ARMS)
     drawn = contacts.filter(pl.col("arm").is_in([str(arm) for arm in COMPARED]), chance > 0, chance < 1)
@@ -126,9 +131,12 @@ def randomised(contacts: pl.DataFrame) -> pl.DataFrame:
         drawn.select(
             "customer_id",
             "contacted_on",
+            "list_id",
             treated=treated,
-            propensity=pl.when(treated).then(chance).otherwise(1 - chance),
+            propensity=pl.when(treated).then(chance).otherwise(1 - chance).round(_DIGITS),
         )
+        .filter(pl.col("treated").n_unique().over("list_id", "propensity") > 1)
+        .drop("list_id")
         .unique()
         .sort("customer_id", "contacted_on", "treated", "propensity")
     )

@@ -145,9 +145,23 @@ def test_only_contacts_that_a_draw_decided_are_a_trial() -> None:
         ("f", "explore", 0.1),
     ]
     names = ["customer_id", "arm", "assignment_probability"]
-    contacts = pl.DataFrame(rows, schema=names, orient="row").with_columns(contacted_on=date(2024, 6, 1))
+    contacts = pl.DataFrame(rows, schema=names, orient="row").with_columns(
+        contacted_on=date(2024, 6, 1), list_id=pl.lit(None, pl.String)
+    )
     found = randomised(contacts).select("customer_id", "treated", "propensity")
-    assert found.rows() == [("a", True, 0.8), ("b", False, pytest.approx(0.8))]
+    assert found.rows() == [("a", True, 0.8), ("b", False, 0.8)]
+
+
+def test_a_campaign_that_is_known_by_one_arm_alone_is_no_trial() -> None:
+    """The people of a log of what was sent were not drawn against those whom another campaign held out."""
+    both = {"customer_id": ["a", "b"], "arm": ["treatment", "control"], "assignment_probability": [0.5, 0.5]}
+    sent = {"customer_id": ["c", "d"], "arm": ["treatment"] * 2, "assignment_probability": [0.5, 0.8]}
+    parts = [
+        pl.DataFrame(some).with_columns(list_id=pl.lit(name, pl.String))
+        for name, some in (("one", both), ("two", sent), (None, sent))
+    ]
+    contacts = pl.concat(parts).with_columns(contacted_on=date(2024, 6, 1))
+    assert randomised(contacts)["customer_id"].to_list() == ["a", "b"]
 
 
 def trial(margins: dict[tuple[bool, bool], list[float]]) -> pl.DataFrame:
