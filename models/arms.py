@@ -16,6 +16,10 @@ from models.cuped import unexpected
 from models.metrics import Array, Flags
 from models.randomisation import Lines, bounds, drawn
 
+# With fewer people than this in an arm nobody can tell what a covariate foretells: two of them fit four
+# people exactly, and the arms themselves, whatever a contact does.
+_LEAST_TO_ADJUST = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -54,7 +58,7 @@ def differences(  # noqa: PLR0917 - what is compared, then how
         treated: who was contacted.
         cell: what `models.cells.cells` gives; those of cell -1 are left out.
         seed: the same seed gives the same interval.
-        covariates: numbers per enrolment that were known before the draw.
+        covariates: numbers per enrolment that were known before the draw; unused with few people in an arm.
         persons: number of each enrolment's person, where one can stand in several; the standard error is
             then clustered by person, and the interval as much wider or narrower as the error.
         chance: probability of each enrolment to be contacted; default, the same for all.
@@ -68,6 +72,8 @@ def differences(  # noqa: PLR0917 - what is compared, then how
     values = np.array([one[kept] for one in outcomes.values()], dtype=np.float64)
     known = np.array([one[kept] for one in covariates], dtype=np.float64).reshape(-1, int(kept.sum()))
     arms, within = treated[kept], cell[kept]
+    if min(int(arms.sum()), int((~arms).sum())) < _LEAST_TO_ADJUST:
+        known = known[:0]
     share = shares(within, None if chance is None else chance[kept])
     lines = drawn(values, known, arms, within, seed, share)
     found, low, high = lines.values(), *bounds(lines)

@@ -145,6 +145,15 @@ def test_arms_too_small_to_refuse_anything_have_a_difference_and_no_interval():
     assert np.isnan([found.low, found.high]).all()
 
 
+def test_covariates_that_fit_a_handful_of_people_exactly_are_not_used():
+    """Whoever was contacted had bought before, the others had not: nothing would be left to compare."""
+    values, treated = [3.0, 4.0, 1.0, 0.5], [True, True, False, False]
+    before, p0 = [5.0, 5.0, 0.0, 0.0], [0.1, 0.3, 0.2, 0.4]
+    plain, adjusted = compared(values, treated), compared(values, treated, before, p0)
+    assert (adjusted.value, adjusted.error) == (plain.value, plain.error)
+    assert plain.error > 0.5
+
+
 def test_where_nobody_buys_the_difference_is_nothing_for_certain():
     found = compared([0.0] * 40, [True, False] * 20)
     assert (found.value, found.error, found.low, found.high) == (0.0, 0.0, 0.0, 0.0)
