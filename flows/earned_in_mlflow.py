@@ -57,7 +57,7 @@ def _tell(settings: Settings, as_of: AsOf, folder: Path, known: Sequence[Path]) 
         day = one["as_of"][0]
         manifest = read_manifest(inputs.workspace(settings).list(day))
         if manifest is not None:
-            recorded += record_matured(store, manifest.model_run_id, day, _figures(one))
+            recorded += record_matured(store, manifest.model_run_id, day, _figures(one), as_of.day)
     together = pl.read_parquet(folder / CUMULATIVE)
     record_lists(store, as_of.horizon_days, as_of.day, _figures(together))
     return recorded

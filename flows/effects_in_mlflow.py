@@ -29,8 +29,9 @@ def record(settings: Settings, as_of: AsOf) -> tuple[str, ...]:
             for name, value in one.figures.items()
         }
         tags = {f"effect.{offer}.evidence": str(one.evidence) for offer, one in told.items()}
+        tags["effects.digest"] = folder.name
         try:
-            record_effects(store, as_of.horizon_days, until, figures, {**tags, "effects.digest": folder.name})
+            record_effects(store, as_of.horizon_days, until, figures, tags, as_of.day)
         except WinbackError as error:
             return (f"What contacts taught is not in MLflow yet; the next night tries again. {error}",)
         with publish_file(folder / RECORDED) as aside:

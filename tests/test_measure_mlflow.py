@@ -104,6 +104,21 @@ def test_a_list_whose_figures_have_not_changed_is_not_told_again(
     assert len(told) == 3
 
 
+def test_what_was_measured_last_is_shown_and_not_what_was_highest(settings: Settings):
+    """Of two figures of one step and time MLflow shows the higher one."""
+    back = order("0t1", after(DAY, 10), -2000, "r", returned_order_id="0o1", is_return=True)
+    measure(settings, END)
+    deliver(settings, "transactions", [back], name="returns.csv")
+    measure(settings, after(END, 1))
+    before, now = (rows(settings, day)[0]["difference"] for day in (END, after(END, 1)))
+    assert now < before
+    with connected(inputs.store(settings)) as client:
+        experiment = client.get_experiment_by_name(f"churn-{HORIZON}d").experiment_id
+        shown = [run.data.metrics.get("earned.net_profit") for run in client.search_runs([experiment])]
+    assert shown == [now, now]
+    assert history(settings, "earned.net_profit") == [(DAY, before), (DAY, now)]
+
+
 def test_when_mlflow_does_not_answer_the_next_measurement_tells_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):

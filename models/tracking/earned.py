@@ -34,11 +34,16 @@ def record_lists(store: Store, horizon_days: int, as_of: date, figures: Mapping[
     return _record(store, horizon_days, LISTS, as_of, figures)
 
 
-def record_effects(
-    store: Store, horizon_days: int, as_of: date, figures: Mapping[str, float], tags: Mapping[str, str]
+def record_effects(  # noqa: PLR0917 - where, then what
+    store: Store,
+    horizon_days: int,
+    as_of: date,
+    figures: Mapping[str, float],
+    tags: Mapping[str, str],
+    found_on: date,
 ) -> bool:
-    """Write what contacts have taught by a day, with tags for what is no number; see `record_lists`."""
-    return _record(store, horizon_days, EFFECTS, as_of, figures, tags)
+    """Write what contacts have taught by a day, as found on another, with tags for what is no number."""
+    return _record(store, horizon_days, EFFECTS, as_of, figures, tags, found_on)
 
 
 def _record(  # noqa: PLR0917 - where, then what
@@ -48,6 +53,7 @@ def _record(  # noqa: PLR0917 - where, then what
     as_of: date,
     figures: Mapping[str, float],
     tags: Mapping[str, str] | None = None,
+    found_on: date | None = None,
 ) -> bool:
     if not exists(store):
         return False
@@ -56,7 +62,7 @@ def _record(  # noqa: PLR0917 - where, then what
         if experiment is None:
             return False
         run = _run(client, str(experiment.experiment_id), kind)
-        for metrics in points(as_of, figures):
+        for metrics in points(as_of, figures, found_on):
             client.log_batch(run, metrics=metrics)
         for name, value in (tags or {}).items():
             client.set_tag(run, name, value)

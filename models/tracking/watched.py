@@ -2,8 +2,9 @@
 
 How nights turned out (`matured.<measure>`) stands on the training's own run, so that it can be compared with
 the `test.<measure>` that was promised. How far features and scores had moved stands on one nested run per
-model, called `nights`. A step is the day's number since 1970 and its time the day's midnight, so that writing
-twice changes nothing.
+model, called `nights`. A step is the day's number since 1970, and its time a day's midnight, so that writing
+twice changes nothing: the day's own, or that on which its figures were found. Of figures of one step MLflow
+shows the latest ones, and of one time the highest.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,9 +38,11 @@ def record_night(store: Store, run_id: str, as_of: date, figures: Mapping[str, f
     return _record(store, run_id, as_of, figures, nested=True)
 
 
-def record_matured(store: Store, run_id: str, as_of: date, figures: Mapping[str, float]) -> bool:
-    """Write how the scores of one day have turned out; see `record_night`."""
-    return _record(store, run_id, as_of, figures, nested=False)
+def record_matured(
+    store: Store, run_id: str, as_of: date, figures: Mapping[str, float], found_on: date | None = None
+) -> bool:
+    """Write how the scores or the list of one day have turned out, as found on another day."""
+    return _record(store, run_id, as_of, figures, found_on, nested=False)
 
 
 def promised(store: Store, run_id: str) -> Mapping[str, float]:
@@ -55,18 +58,29 @@ def promised(store: Store, run_id: str) -> Mapping[str, float]:
         return {} if run is None else dict(run.data.metrics)
 
 
-def points(as_of: date, figures: Mapping[str, float]) -> "Iterator[list[Metric]]":
-    """Figures of a day as MLflow takes them, so many at a time."""
+def points(
+    as_of: date, figures: Mapping[str, float], found_on: date | None = None
+) -> "Iterator[list[Metric]]":
+    """Figures of a day as MLflow takes them, so many at a time; found on that day, or on a later one."""
     from mlflow.entities import Metric
 
-    midnight = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC)
+    found = found_on or as_of
+    midnight = datetime(found.year, found.month, found.day, tzinfo=UTC)
     at, step = int(midnight.timestamp() * 1000), (as_of - _EPOCH).days
     every = [Metric(name, float(value), at, step) for name, value in sorted(figures.items())]
     for first in range(0, len(every), _AT_A_TIME):
         yield every[first : first + _AT_A_TIME]
 
 
-def _record(store: Store, run_id: str, as_of: date, figures: Mapping[str, float], *, nested: bool) -> bool:
+def _record(
+    store: Store,
+    run_id: str,
+    as_of: date,
+    figures: Mapping[str, float],
+    found_on: date | None = None,
+    *,
+    nested: bool,
+) -> bool:
     if not (run_id and exists(store)):
         return False
     with connected(store) as client:
@@ -74,7 +88,7 @@ def _record(store: Store, run_id: str, as_of: date, figures: Mapping[str, float]
         if run is None:
             return False
         place = _nights(client, run) if nested else run_id
-        for metrics in points(as_of, figures):
+        for metrics in points(as_of, figures, found_on):
             client.log_batch(place, metrics=metrics)
     return True
 
