@@ -76,16 +76,23 @@ def _earned(known: Known, months: Sequence[int], known_until: AsOf) -> pl.DataFr
 def _touched(known: Known) -> pl.DataFrame:
     """Who was in a campaign between a horizon before the day and the end of the window, and in which arm.
 
-    Controls stand in for those their list contacted. The universal holdout was taken out before that draw, so
-    its people stand for themselves: counted twice, the selected would outweigh everybody else.
+    Controls stand in for those their list contacted. Whoever was held out by one list and, still silent, by
+    the next stands for all whom either contacted: their chance is that of both draws. The universal holdout
+    was taken out before that draw, so its people stand for themselves: counted twice, the selected would
+    outweigh everybody else.
     """
     people = pl.DataFrame({CUSTOMER: known.customers})
     if known.books.contacts is None:
         return people.with_columns(contacted=pl.lit(value=False), weight=pl.lit(1.0)).drop(CUSTOMER)
     near = known.books.contacts.filter(known.as_of.touching(pl.col("contacted_on")))
-    reached = pl.col("arm").is_in(CONTACTED_ARMS)
+    # One draw a day at most: what stands there twice is the same one.
+    day = [CUSTOMER, "contacted_on", "arm"]
+    draws = near.sort(*day, "assignment_probability").unique(day, keep="first", maintain_order=True)
     chance = pl.col("assignment_probability").filter(pl.col("arm") == _STAND_IN)
-    found = near.group_by(CUSTOMER).agg(contacted=reached.any(), weight=(1.0 / chance).max().clip(1.0, 100.0))
+    found = draws.group_by(CUSTOMER, maintain_order=True).agg(
+        contacted=pl.col("arm").is_in(CONTACTED_ARMS).any(),
+        weight=(1.0 / chance).clip(1.0, 100.0).product(),
+    )
     return people.join(found, on=CUSTOMER, how="left", maintain_order="left").select(
         pl.col("contacted").fill_null(value=False), pl.col("weight").fill_null(1.0)
     )

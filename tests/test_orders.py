@@ -215,6 +215,26 @@ def test_contacted_people_are_marked_and_controls_are_weighted() -> None:
     assert (universal["contacted"], universal["weight"]) == (False, 1.0)
 
 
+def test_whoever_was_held_out_twice_stands_for_all_whom_either_list_contacted() -> None:
+    """Of 100 who stay silent two lists with a tenth held out leave one; of 100 who buy in between, ten."""
+
+    def held_out(*numbers: int) -> dict[str, Any]:
+        count = len(numbers)
+        contacts = pl.LazyFrame(
+            {
+                "customer_id": ["a"] * count,
+                "contacted_on": [on(number) for number in numbers],
+                "arm": ["control"] * count,
+                "assignment_probability": [0.1] * count,
+            }
+        )
+        return labelled([line("a", 0, 100, "1")], contacts=contacts)
+
+    assert held_out(10)["weight"] == pytest.approx(100 / 10)
+    assert held_out(10, 45)["weight"] == pytest.approx(100 / 1)
+    assert held_out(10, 10)["weight"] == pytest.approx(100 / 10), "the same draw, told twice"
+
+
 def test_daily_margins_hold_returns() -> None:
     found = books([line("a", 0, 100, "1"), line("a", 0, -50, "2")]).margins
     assert found.rows() == [(0, START, 15)]
