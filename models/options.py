@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from features.contracts import Stage
 from features.options import Days, Number, Options, Share, no_flag
 from models.promotion import MAX_AGE_DAYS
 
-Money = Annotated[float, Field(description="in units of the reporting currency")]
+# Amounts and numbers of people beyond these are slips of the pen; their sums would no longer be exact.
+_MOST_COST, _MOST_BUDGET, _MOST_PEOPLE = 1e9, 1e12, 10**9
+Places = Annotated[int, BeforeValidator(no_flag), Field(ge=0, le=_MOST_PEOPLE)]
+# A shift of the log-odds by 10 makes 1 in 1,000 into 22 in 23.
+_FARTHEST = 10
 
 
 class XgbOptions(Options):
@@ -96,8 +100,10 @@ class ValueOptions(Options):
 class AssumedEffect(Options):
     """Evidence C: a shift on the log-odds of buying, when contacted. Assumed, never measured."""
 
-    mu: float = Field(default=0.2, description="mean shift, log-odds")
-    sd: float = Field(default=0.2, ge=0, description="standard deviation of our belief, log-odds")
+    mu: float = Field(default=0.2, ge=-_FARTHEST, le=_FARTHEST, description="mean shift, log-odds")
+    sd: float = Field(
+        default=0.2, ge=0, le=_FARTHEST, description="standard deviation of our belief, log-odds"
+    )
 
 
 class EffectOptions(Options):
@@ -108,8 +114,9 @@ class EffectOptions(Options):
     cautious_percentile: float = Field(
         default=0.2,
         gt=0,
-        lt=1,
-        description="percentile of the uncertainty of the expectation that must be above 0",
+        le=0.5,
+        description="percentile of the uncertainty of the expectation that must be above 0; above a half it "
+        "would be bold, not cautious",
     )
 
 
@@ -118,7 +125,9 @@ class OfferOptions(Options):
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     kind: Literal["message", "points", "discount", "gift", "upgrade", "recovery_call"] = "message"
-    cost: float = Field(default=0, ge=0, description="cost when redeemed, units of the reporting currency")
+    cost: float = Field(
+        default=0, ge=0, le=_MOST_COST, description="cost when redeemed, units of the reporting currency"
+    )
     cost_rate: Share = Field(
         default=0, description="cost when redeemed, share of the first order's net amount"
     )
@@ -127,6 +136,7 @@ class OfferOptions(Options):
     min_purchase: float = Field(
         default=0,
         ge=0,
+        le=_MOST_COST,
         description="least net amount of the order, reporting currency; people whose usual order is smaller "
         "are not made the offer",
     )
@@ -139,7 +149,9 @@ class OfferOptions(Options):
         description="causes of leaving that it answers: made to these people only, and before any other; "
         "empty is for all",
     )
-    stock: int | None = Field(default=None, ge=0, description="most people it is made to in one list")
+    stock: int | None = Field(
+        default=None, ge=0, le=_MOST_PEOPLE, description="most people it is made to in one list"
+    )
     effect: AssumedEffect | None = Field(default=None, description="its own assumed effect")
 
 
@@ -207,7 +219,7 @@ class UpliftOptions(Options):
 class ContactOptions(Options):
     """What a contact costs."""
 
-    cost: Mapping[str, Annotated[Number, Field(ge=0)]] = Field(
+    cost: Mapping[str, Annotated[Number, Field(ge=0, le=_MOST_COST)]] = Field(
         default_factory=lambda: {"email": 0.05},
         description="channel: cost of one contact, reporting currency",
     )
@@ -225,9 +237,11 @@ class ConsentOptions(Options):
 class ListOptions(Options):
     """Who goes on the list."""
 
-    budget: float | None = Field(default=None, ge=0, description="most expected cost, reporting currency")
-    capacity: int | None = Field(default=None, ge=0, description="most people contacted")
-    channel_capacity: Mapping[str, Annotated[int, Field(ge=0)]] = Field(
+    budget: float | None = Field(
+        default=None, ge=0, le=_MOST_BUDGET, description="most expected cost, reporting currency"
+    )
+    capacity: int | None = Field(default=None, ge=0, le=_MOST_PEOPLE, description="most people contacted")
+    channel_capacity: Mapping[str, Places] = Field(
         default_factory=dict, description="channel: most people contacted on it"
     )
     min_value: float = Field(default=0, description="least value_if_returned, reporting currency")
