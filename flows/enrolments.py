@@ -102,7 +102,8 @@ def _one(folder: Path, before: date) -> pl.DataFrame | None:
 
 
 def _acknowledged_on(folder: Path, manifest: Manifest) -> date | None:
-    if manifest.acknowledge == "on_write":
+    # Without consent a list goes to no tool: people nobody contacted must teach nothing of a contact.
+    if manifest.acknowledge == "on_write" and manifest.exportable:
         return manifest.as_of + timedelta(days=1)
     path = folder / _ACKNOWLEDGED
     if not path.is_file():

@@ -269,8 +269,7 @@ class ListOptions(Options):
     acknowledge: Literal["on_write", "by_command"] = Field(
         default="on_write",
         description="on_write: a written list counts as delivered on the day after as_of; "
-        "by_command: only after "
-        "winback acknowledge",
+        "by_command, and with consent.basis none: only after winback acknowledge",
     )
     language: str = Field(
         default="en", description="language of reason_1 to reason_3: a file of configs/reasons"

@@ -10,6 +10,7 @@ from features.errors import ConfigError, DataRefused
 from flows import inputs
 from flows.acknowledge import confirm
 from flows.enrolments import delivered
+from flows.trials import trials
 
 DAY = date(2024, 5, 31)
 LISTED = [{"customer_id": "a", "arm": "treatment"}]
@@ -40,6 +41,18 @@ def test_a_list_that_counts_as_delivered_when_written_needs_no_acknowledgement(t
     told = confirm.fn(settings, settings.as_of("2024-05-31"), None)
     assert told["status"] == "unchanged"
     assert told["acknowledged_on"] == "2024-06-01"
+
+
+def test_a_list_that_goes_to_no_tool_is_delivered_only_when_somebody_says_so(tmp_path: Path):
+    """With consent.basis none nobody is contacted: measured as if they were, contacts would seem in vain."""
+    settings = shop(tmp_path)
+    folder = write(settings, DAY, LISTED, consent_basis="none", exportable=False).folder
+    assert delivered(folder) is None
+    assert trials(settings, settings.as_of("2024-07-31")) == []
+    confirm.fn(settings, settings.as_of("2024-05-31"), "2024-06-03")
+    found = delivered(folder)
+    assert found is not None
+    assert found.acknowledged_on == date(2024, 6, 3)
 
 
 @pytest.mark.parametrize("on", ["2024-05-31", "2999-01-01", "yesterday"])
