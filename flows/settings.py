@@ -258,7 +258,7 @@ def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise ConfigError(f"{path} extends itself. Take one 'extends' away.")
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not readable YAML: {error}") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} holds no keys. Start from configs/base.yaml or run winback init.")

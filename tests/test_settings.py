@@ -199,7 +199,11 @@ def test_a_config_that_extends_itself_is_told(tmp_path: Path) -> None:
         load(write(tmp_path, "extends: shop.yaml\n"))
 
 
-@pytest.mark.parametrize(("text", "said"), [("- a\n", "no keys"), ("a: [", "YAML"), ("", "no keys")])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("- a\n", "no keys"), ("a: [", "YAML"), ("[" * 9999, "YAML"), ("", "no keys")],
+    ids=["list", "open", "deep", "empty"],
+)
 def test_a_file_that_is_no_config_is_told(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load(write(tmp_path, text))
