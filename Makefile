@@ -60,4 +60,4 @@ lock:
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
 clean:
-	rm -rf .venv .bench bench.json .accuracy accuracy.json .proof proof.json demo workspace .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .bench bench.json .accuracy accuracy.json .hillstrom .proof proof.json demo workspace .pytest_cache .mypy_cache .ruff_cache

@@ -1,5 +1,6 @@
 """The README keeps its word: every command in it exists, every file and column it names is there."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -12,6 +13,9 @@ from features.contracts import TABLES
 from flows.cli import app
 from models.eligibility import Reason
 from models.outputs import WINBACK
+from tests.proof.policies import ORACLE, RANDOM, RIVALS
+from tests.proof.policies import WINBACK as OURSELVES
+from tests.proof.report import LOG
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -77,3 +81,24 @@ def test_every_file_the_readme_names_exists() -> None:
 def test_every_table_is_named() -> None:
     base = (ROOT / "configs" / "base.yaml").read_text()
     assert [table for table in TABLES if table not in base] == []
+
+
+def test_the_figures_of_the_proof_are_those_of_its_last_run() -> None:
+    section = README.partition("\n## Proof\n")[2].partition("\n## ")[0]
+    *_, last = LOG.read_text("utf-8").splitlines()
+    found = {one["name"]: one for one in json.loads(last)["figures"]}
+    rows = [
+        [cell.strip(" *") for cell in line.split("|")[1:-1]]
+        for line in section.splitlines()
+        if line.startswith("|")
+    ]
+    told = {row[0]: row[1:] for row in rows}
+    for policy in (OURSELVES, RANDOM, ORACLE):
+        profits = [found[f"world {world}: incremental profit of {policy}"]["value"] for world in "abcd"]
+        assert told[policy] == [f"{one:,.0f}" for one in profits]
+    for rival in RIVALS:
+        differences = [
+            found[f"must: world {world}: profit of winback less that of {rival}"] for world in "cd"
+        ]
+        cells = ["{value:,.0f} ({low:,.0f} to {high:,.0f})".format(**one) for one in differences]
+        assert told[f"less {rival}"] == ["", "", *cells]

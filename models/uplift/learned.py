@@ -132,8 +132,8 @@ def learn(
         verdict = judge_uplift(own, contract or contract_of(own), options, seed)
         if verdict.model is not None:
             models[offer.id] = verdict.model
-        if verdict.uplifts:
-            qini[offer.id] = {name: one.qini for name, one in verdict.uplifts.items()}
+        if verdict.qini:
+            qini[offer.id] = verdict.qini
         notes.append(_note(offer.id, pooled, "; ".join(verdict.notes), learned=verdict.model is not None))
     return Learned(pooled, models, effect, tuple(notes), qini)
 

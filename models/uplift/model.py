@@ -53,11 +53,6 @@ class Uplift:
     trust: Trust
     qini: Estimate
 
-    @property
-    def is_credible(self) -> bool:
-        """Whether it can be told from noise."""
-        return self.qini.low > 0
-
     def predict(self, features: pl.DataFrame) -> tuple[Array, Array]:
         """Expected effect per person, in units of the outcome, and the standard error of that expectation."""
         return self.trust.apply(self.effects.predict(features, self.learner))
@@ -137,17 +132,49 @@ class UpliftModel:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What people whom a model has not seen say of the effect on one outcome.
+
+    Attributes:
+        outcome: `CONVERSION` or `MARGIN`.
+        qini: over outer folds, per customer, with its 90 % interval.
+        trust: from what learners say to the expected effect.
+        trial: the contacts, to learn from.
+        objective: how the outcome is learned.
+        seed: of the draws.
+    """
+
+    outcome: str
+    qini: Estimate
+    trust: Trust
+    trial: Trial
+    objective: Objective
+    seed: int
+
+    @property
+    def is_credible(self) -> bool:
+        """Whether it can be told from noise."""
+        return self.qini.low > 0
+
+    def learned(self) -> Uplift:
+        """The model of all contacts."""
+        chosen = choose(self.trial, self.objective, self.seed)
+        effects = chosen.effects.only(chosen.learner)
+        return Uplift(self.outcome, chosen.learner, effects, self.trust, self.qini)
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the contacts of an offer could teach.
 
     Attributes:
         model: None when nothing credible was found.
-        uplifts: outcome: what was learned, credible or not; empty when there was too little to learn from.
+        qini: outcome: how well unseen people were ranked; empty when there was too little to learn from.
         notes: what was found, in sentences.
     """
 
     model: UpliftModel | None
-    uplifts: Mapping[str, Uplift]
+    qini: Mapping[str, Estimate]
     notes: tuple[str, ...]
 
 
@@ -176,19 +203,18 @@ def judge_uplift(rows: pl.DataFrame, contract: FeatureContract, options: UpliftO
     if thin:
         return Verdict(None, {}, (thin,))
     outcomes = [CONVERSION, *([MARGIN] if "window_margin" in rows.columns else [])]
-    uplifts = {name: learn_outcome(rows, name, contract, options, seed) for name in outcomes}
-    notes = tuple(_note(one) for one in uplifts.values())
-    conversion, margin = uplifts[CONVERSION], uplifts.get(MARGIN)
-    if not conversion.is_credible:
-        return Verdict(None, uplifts, notes)
-    known = margin if margin is not None and margin.is_credible else None
-    return Verdict(UpliftModel(contract, conversion, known), uplifts, notes)
+    found = {name: judge_outcome(rows, name, contract, options, seed) for name in outcomes}
+    notes, qini = tuple(_note(one) for one in found.values()), {name: one.qini for name, one in found.items()}
+    if not found[CONVERSION].is_credible:
+        return Verdict(None, qini, notes)
+    learned = {name: one.learned() for name, one in found.items() if one.is_credible}
+    return Verdict(UpliftModel(contract, learned[CONVERSION], learned.get(MARGIN)), qini, notes)
 
 
-def learn_outcome(
+def judge_outcome(
     rows: pl.DataFrame, name: str, contract: FeatureContract, options: UpliftOptions, seed: int
-) -> Uplift:
-    """Learn the effect on one outcome, credible or not; rows as `ordered` gives them."""
+) -> Judgement:
+    """Judge the effect on one outcome; rows as `ordered` gives them."""
     column, objective = _OBJECTIVES[name]
     outcome = rows[column].cast(pl.Float64).to_numpy()
     tamed = rows.with_columns(pl.Series(column, _tamed(outcome, objective)))
@@ -198,8 +224,7 @@ def learn_outcome(
     judged = Judged(outcome - found.expected, trial.treated, trial.propensity, weight)
     qini = qini_over_folds(judged, found.effect, trial.sample.fold, customers, seed=seed)
     trust = fit_trust(found.effect, found.score, weight, customers)
-    chosen = choose(trial, objective, seed)
-    return Uplift(name, chosen.learner, chosen.effects.only(chosen.learner), trust, qini)
+    return Judgement(name, qini, trust, trial, objective, seed)
 
 
 def to_shift(p0: Array, effect: Array, error: Array) -> Shift:
@@ -241,8 +266,8 @@ def _too_thin(rows: pl.DataFrame, options: UpliftOptions) -> str | None:
     )
 
 
-def _note(uplift: Uplift) -> str:
-    q = uplift.qini
+def _note(one: Judgement) -> str:
+    q = one.qini
     found = f"Qini {q.value * 1e4:.1f} per 10,000 customers (90 %: {q.low * 1e4:.1f} to {q.high * 1e4:.1f})"
-    told = "who answers can be told" if uplift.is_credible else "cannot be told from noise"
-    return f"{uplift.outcome} by the {uplift.learner}-learner: {found}, {told}"
+    told = "who answers can be told" if one.is_credible else "cannot be told from noise"
+    return f"{one.outcome}: {found}, {told}"

@@ -13,7 +13,7 @@ import numpy as np
 from models.options import UpliftOptions
 from models.uplift import Judged, auuc, contract_of, qini
 from models.uplift.choice import choose
-from models.uplift.model import learn_outcome
+from models.uplift.model import judge_outcome
 from tests.hillstrom.data import CHANCE, FOLDS, OUTCOMES, REPEATS, Arm, halves
 from tests.hillstrom.elsewhere import REFERENCE, NotInstalledError, predictions
 from tests.hillstrom.report import Figure
@@ -107,12 +107,12 @@ def _told(arm: Arm, outcome: str) -> Figure:
     """What the product itself concludes from the whole trial: not a goal, so it always holds."""
     rows = arm.contacts(outcome)
     kind = "margin" if outcome == "spend" else "conversion"
-    one = learn_outcome(rows, kind, contract_of(rows), UpliftOptions(), 0)
+    one = judge_outcome(rows, kind, contract_of(rows), UpliftOptions(), 0)
     scale = SCALE / 100 if outcome == "spend" else SCALE
-    verdict = (
-        "who answers can be told: A" if one.is_credible else "cannot be told from noise: falls back to B"
-    )
+    verdict = "cannot be told from noise: falls back to B"
+    if one.is_credible:
+        verdict = f"who answers can be told: A ({one.learned().learner}-learner)"
     return Figure(
         f"{arm.name}, {outcome}, told from noise", one.qini.value * scale, one.qini.low * scale,
-        one.qini.high * scale, "reported", holds=True, note=f"{verdict} ({one.learner}-learner)",
+        one.qini.high * scale, "reported", holds=True, note=verdict,
     )  # fmt: skip

@@ -37,7 +37,10 @@ def main(words: Sequence[str] | None = None) -> int:
     found = _found(given)
     report.show(found)
     report.write_json(given.json, found)
-    print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+    seconds = round(time.monotonic() - began)
+    if given.keep:
+        report.keep(found, FOLDER, {"seeds": given.seeds, "people": given.people, "seconds": seconds})
+    print(f"{seconds} s", file=sys.stderr)
     return 0 if all(one.holds for one in found if one.must) else 1
 
 
@@ -50,6 +53,9 @@ def _asked(words: Sequence[str] | None) -> argparse.Namespace:
     asked.add_argument("--worlds", default="abcd", help="which worlds of the loop, by their letters")
     asked.add_argument("--jobs", type=int, default=2, help="processes at a time")
     asked.add_argument("--json", type=Path, default=ROOT / "proof.json", help="where the figures go")
+    asked.add_argument(
+        "--keep", action="store_true", help="add the figures to tests/proof/log.jsonl, and keep the picture"
+    )
     given = asked.parse_args(words)
     unknown = [name for name in given.parts if name not in names]
     if unknown:
@@ -74,7 +80,7 @@ def _closed_loop(lived: Sequence[Future[list[Course]]]) -> list[Figure]:
     courses = [course for seed in lived for course in seed.result()]
     FOLDER.mkdir(exist_ok=True)
     report.write_courses(FOLDER / "courses.parquet", courses)
-    (FOLDER / "regret.png").write_bytes(report.regret_png(courses))
+    (FOLDER / report.PICTURE).write_bytes(report.regret_png(courses))
     return figures.closed_loop(courses)
 
 

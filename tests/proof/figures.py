@@ -97,7 +97,8 @@ def _told(courses: Sequence[Course], world: World) -> list[Figure]:
     return [
         _figure(f"world {world}: {kind} of {name}", mean_interval(found(courses, world, name)))
         for kind, found in kinds.items()
-        for name in (WINBACK, *(RIVALS if world in JUDGED else ()), RANDOM, ORACLE, MEASURING)
+        for name in (WINBACK, *RIVALS, RANDOM, ORACLE, MEASURING)
+        if _of(courses, world, name)
     ]
 
 

@@ -151,7 +151,8 @@ def _policies(start: Start, world: World, seed: int, engine: Engine) -> Iterator
             yield name, Ranked(ranking, ours.bundles, start.budget, engine)
     yield RANDOM, Random(start.budget, start.usual_cost(), seed)
     yield ORACLE, Knowing(start.oracle.fork(), world, start.budget, seed)
-    yield MEASURING, Knowing(start.oracle.fork(), world, start.budget, seed, _held_out())
+    if world in JUDGED:
+        yield MEASURING, Knowing(start.oracle.fork(), world, start.budget, seed, _held_out())
     yield NOBODY, Nobody()
 
 

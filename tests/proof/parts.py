@@ -14,15 +14,18 @@ def coverage() -> list[Figure]:
 
 
 def hillstrom() -> list[Figure]:
-    """Does uplift hold on a real randomised trial?"""
+    """Does uplift hold on a real randomised trial? Draws `.hillstrom/hillstrom.png` beside."""
     from tests.hillstrom.__main__ import figures
-    from tests.hillstrom.data import FILE
+    from tests.hillstrom.data import FILE, KEPT
+    from tests.hillstrom.picture import draw
 
     if not FILE.is_file():
         return [
             Figure(f"must: Hillstrom: {FILE.name} is there to judge on", 0.0, None, None, 1.0, holds=False)
         ]
-    found, _ = figures()
+    KEPT.mkdir(exist_ok=True)
+    found, pictured = figures()
+    draw(KEPT / "hillstrom.png", pictured)
     return _figures("Hillstrom", found)
 
 

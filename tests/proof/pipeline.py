@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from features.asof import AsOf
 from features.engine import Engine
 from features.table import FACTS, KEYS, feature_table, training_table
 from models.appraisal import Rules, appraised
@@ -17,7 +18,7 @@ from models.assignment import Arm
 from models.bundle import Bundle, predict
 from models.decision import Decision, Night, decide
 from models.effects import Effects
-from models.eligibility import ENROLMENTS, Known
+from models.eligibility import ENROLMENTS, Known, as_enrolments
 from models.fitting import fit
 from models.lesson import learnable
 from models.matrix import is_feature
@@ -81,14 +82,9 @@ class Pipeline:
         drawn = pl.concat([frame.select(_DRAWN) for frame in (decision.winback, decision.holdout)])
         told = decision.as_of + timedelta(days=1)
         both = pl.concat([decision.winback, decision.holdout], how="diagonal")
-        self._enrolments = pl.concat(
-            [
-                self._enrolments,
-                both.with_columns(
-                    acknowledged_on=pl.lit(told), open_until=pl.lit(told + timedelta(days=WINDOW))
-                ).select(ENROLMENTS.names()),
-            ]
-        )
+        acknowledged = both.with_columns(acknowledged_on=pl.lit(told, pl.Date))
+        enrolled = as_enrolments(acknowledged, AsOf(decision.as_of, WINDOW))
+        self._enrolments = pl.concat([self._enrolments, enrolled])
         contacts = drawn.select(
             "customer_id", "arm", "assignment_probability", contacted_on=pl.lit(told, pl.Date)
         )

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
+from tests.accuracy.report import commit
 from tests.proof.figures import Figure, mean_interval
 from tests.proof.loop import Course
 from tests.proof.policies import MEASURING, NOBODY, ORACLE, RANDOM, WINBACK
@@ -32,12 +33,29 @@ _COLOURS = {
     MEASURING: "#52606d",
 }
 _UNIT = 100
+PICTURE = "regret.png"
+_HERE = Path(__file__).parent
+LOG = _HERE / "log.jsonl"
 
 
 def write_json(path: Path, figures: Sequence[Figure]) -> None:
     """A list of `{name, value, low, high, goal, holds}`."""
     rows = [asdict(one) for one in figures]
     path.write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def keep(figures: Sequence[Figure], folder: Path, about: Mapping[str, int]) -> None:
+    """Add a line to the log, and lay the picture beside it.
+
+    Args:
+        figures: of the run.
+        folder: where its picture lies.
+        about: the run: how many seeds and people, how long it took.
+    """
+    line = {"commit": commit(), **about, "figures": [asdict(one) for one in figures]}
+    with LOG.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(line, allow_nan=False) + "\n")
+    (_HERE / PICTURE).write_bytes((folder / PICTURE).read_bytes())
 
 
 def write_courses(path: Path, courses: Sequence[Course]) -> None:
@@ -102,7 +120,7 @@ def regret_png(courses: Sequence[Course]) -> bytes:
         for axes in panels.ravel()
         for line, text in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     target = io.BytesIO()
     figure.savefig(target, format="png", dpi=110, metadata={"Software": None})
     return target.getvalue()
