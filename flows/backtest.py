@@ -147,7 +147,7 @@ def _replay(replay: Replay, folder: Path, engine: Engine) -> None:
         "lake_version": ledger.version(inputs.workspace(settings).lake),
         "overall": {
             **overall(figures),
-            **policy(trials, assumed_response(settings).contact_cost, settings.currency),
+            **policy(trials, assumed_response(settings).contact_cost, settings.currency, settings.seed),
         },
         "nights": nights,
     }

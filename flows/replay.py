@@ -143,7 +143,7 @@ def _make(replay: Replay, night: AsOf, bundle: Path, aside: Path, engine: Engine
         **decision.totals,
         **followed(settings, night, until, said, engine),
         **_moved(replay, night, said),
-        **policy(trial, assumed_response(settings).contact_cost, settings.currency),
+        **policy(trial, assumed_response(settings).contact_cost, settings.currency, settings.seed),
         "notes": list(decision.notes),
     }
     content = json.dumps(figures, indent=1, sort_keys=True, allow_nan=False)

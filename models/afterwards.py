@@ -5,6 +5,7 @@ predictions held, never what the list would have earned. That can be read only o
 campaign contacted or held out at random.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,15 @@ import polars as pl
 
 from features.labels import CONTACTED_ARMS, margin_month
 from features.money import units
+from models.arms import differences
 from models.backtest import LEVELS, VALUE_WITH_PURCHASE
+from models.cells import cells
 from models.evaluate import Response
 from models.lesson import learnable
 from models.matured import MATURED, judged, matured
 from models.metrics import Array
 from models.observed import COMPARED
 from models.options import ValueOptions
-from models.uplift.curves import Judged
-from models.uplift.policy import policy_value
 from models.value import discounts
 
 # People of a campaign that contacted some and held out others at random, after a replayed night.
@@ -34,8 +35,6 @@ TRIAL = pl.Schema(
         "picked": pl.Boolean(),
     }
 )
-# A difference of means needs two people of either kind.
-_LEAST = 2
 # Probabilities that differ by less are one: 1 - 0.8 is not quite 0.2.
 _DIGITS = 9
 
@@ -142,28 +141,42 @@ def randomised(contacts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def policy(trial: pl.DataFrame, contact_cost: float, currency: str) -> dict[str, Any]:
+def policy(trial: pl.DataFrame, contact_cost: float, currency: str, seed: int) -> dict[str, Any]:
     """What contacting the people whom a night picked would have earned, against contacting nobody.
+
+    Of those picked, people contacted are compared with people held out who had the same chance, and the
+    interval holds what drawing them anew does not refuse, as lists are measured (`models.arms`).
 
     Args:
         trial: rows of `TRIAL`, margin in minor units.
         contact_cost: of one contact, minor units.
         currency: reporting currency.
+        seed: of the draws.
 
     Returns:
         `policy_people`, `policy_picked`; `policy_value` per person of the trial with its 90 % interval, None
         where too few of the picked are in one of the arms.
     """
     rows = trial.sort("customer_id", "contacted_on", "treated", "propensity")
-    picked, treated = rows["picked"].to_numpy(), rows["treated"].to_numpy()
-    counts = {"policy_people": rows.height, "policy_picked": int(picked.sum())}
+    some = rows.filter("picked")
+    counts = {"policy_people": rows.height, "policy_picked": some.height}
     nothing = dict.fromkeys(("policy_value", "policy_low", "policy_high"))
-    if min(int((picked & treated).sum()), int((picked & ~treated).sum())) < _LEAST:
+    treated = some["treated"].to_numpy()
+    found = differences(
+        {"margin": _numbers(some["margin"])},
+        treated,
+        cells([(chance, "") for chance in some["propensity"].round(_DIGITS)], treated),
+        seed,
+        persons=some["customer_id"].rank("dense").cast(pl.Int64).to_numpy(),
+    )
+    if not found or not math.isfinite(found["margin"].low + found["margin"].high):
         return {**counts, **nothing}
-    drawn = Judged(_numbers(rows["margin"]), treated, _numbers(rows["propensity"]), np.ones(rows.height))
-    found, unit = policy_value(drawn, picked, contact_cost), units(currency)
-    bounds = (found.value, found.low, found.high)
-    return {**counts, **{name: one / unit for name, one in zip(nothing, bounds, strict=True)}}
+    one, share = found["margin"], some.height / rows.height / units(currency)
+    bounds = (one.value, one.low, one.high)
+    return {
+        **counts,
+        **{name: share * (bound - contact_cost) for name, bound in zip(nothing, bounds, strict=True)},
+    }
 
 
 def _with_outcome(said: pl.DataFrame, outcome: pl.DataFrame) -> pl.DataFrame:
