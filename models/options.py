@@ -253,7 +253,7 @@ class ListOptions(Options):
         "so, this share of them held out; null leaves it unspent",
     )
     trial_share: float = Field(
-        default=0.3,
+        default=0.5,
         ge=0,
         lt=1,
         description="most of the budget that is tried on them once own contacts speak for the offer; while "
