@@ -9,18 +9,14 @@ from typing import Any
 
 import polars as pl
 import pytest
+from small_trainings import FAST
 from test_readme import OURS
 
 from flows.demo_shop import ShopPlan, write_shop
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
-FAST = (
-    "train.snapshots=4",
-    "train.folds=2",
-    "train.tests=1",
-    "xgb.rounds=20",
-    "xgb.threads=1",
+NO_DRAWS = (
     # Whom the arms hold out hangs on the lake's version; a replay must not.
     "list.control_share=0",
     "list.universal_share=0",
@@ -40,7 +36,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(shop: Path, environment: Mapping[str, str], *words: str) -> dict[str, Any]:
     from flows.demo import overrides_for
 
-    sets = [word for one in (*overrides_for(shop), *FAST) for word in ("--set", one)]
+    sets = [word for one in (*overrides_for(shop), *FAST, *NO_DRAWS) for word in ("--set", one)]
     command = [sys.executable, "-m", "flows", *words, "-c", "configs/demo.yaml", "--json", *sets]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
     assert done.returncode == 0, done.stderr

@@ -10,28 +10,21 @@ from typing import Any
 
 import polars as pl
 import pytest
+from small_trainings import FAST
 
 from flows.demo_shop import ShopPlan, write_shop
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 # Half of a list is held out and windows are short, so that few nights are enough.
-FAST = (
-    "train.snapshots=4",
-    "train.folds=2",
-    "train.tests=1",
-    "xgb.rounds=20",
-    "xgb.threads=1",
-    "churn.horizon_days=30",
-)
-HALF = ("list.control_share=0.5", "list.budget=null")
+SHORT = ("churn.horizon_days=30", "list.control_share=0.5", "list.budget=null")
 FIRST, OPEN, OVER = "2025-05-10", "2025-05-20", "2025-06-15"
 
 
 def winback(folder: Path, environment: Mapping[str, str], command: str, *words: str) -> dict[str, Any]:
     from flows.demo import overrides_for
 
-    sets = [word for item in (*overrides_for(folder), *FAST, *HALF) for word in ("--set", item)]
+    sets = [word for item in (*overrides_for(folder), *FAST, *SHORT) for word in ("--set", item)]
     line = [sys.executable, "-m", "flows", command, "-c", "configs/demo.yaml", "--json", *words, *sets]
     done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
     assert done.returncode == 0, done.stderr

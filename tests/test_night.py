@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from small_trainings import FAST
 
 from flows.demo_shop import ShopPlan, write_shop
 
@@ -28,8 +29,6 @@ LIST_FILES = (
 DAY = "2025-06-30"
 MODEL = "winback-churn-60d"  # the demo asks about 60 days
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
-# A small shop learns fast: fewer days and rounds, the same code.
-FAST = ("train.snapshots=4", "train.folds=2", "train.tests=2", "xgb.rounds=20", "xgb.threads=1")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +51,7 @@ def arguments(shop: Path, workspace: Path, *more: str) -> list[str]:
 
     sets = [f"{item}" for item in overrides_for(shop)]
     sets = [item for item in sets if not item.startswith("workspace=")]
-    sets += [f"workspace={workspace}", *FAST, *more]
+    sets += [f"workspace={workspace}", *FAST, "train.tests=2", *more]
     command = [sys.executable, "-m", "flows", "nightly", "-c", "configs/demo.yaml", "--as-of", DAY, "--json"]
     return command + [word for item in sets for word in ("--set", item)]
 

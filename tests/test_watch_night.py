@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_trainings import FAST
 
 from flows.demo_shop import ShopPlan, write_shop
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
-FAST = ("train.snapshots=4", "train.folds=2", "train.tests=1", "xgb.rounds=20", "xgb.threads=1")
 FIRST, SECOND, THIRD = "2025-06-26", "2025-06-27", "2025-06-28"
 
 
