@@ -9,9 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from io import StringIO
-from threading import local
 from typing import TYPE_CHECKING, Any, Literal
-from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -242,8 +240,10 @@ def predict(raw: bytes, matrix: pl.DataFrame) -> Array:
     xgb = library()
     if matrix.is_empty():
         return np.zeros(0)
-    booster = xgb.Booster({"nthread": _threads(len(matrix), 0)}, model_file=bytearray(raw))
-    return np.asarray(booster.predict(_asked.data(matrix)), dtype=np.float64)
+    threads = _threads(len(matrix), 0)
+    booster = xgb.Booster({"nthread": threads}, model_file=bytearray(raw))
+    data = xgb.DMatrix(matrix, enable_categorical=True, nthread=threads or None)
+    return np.asarray(booster.predict(data), dtype=np.float64)
 
 
 def contributions(raw: bytes, matrix: pl.DataFrame) -> Array:
@@ -256,8 +256,10 @@ def contributions(raw: bytes, matrix: pl.DataFrame) -> Array:
     xgb = library()
     if matrix.is_empty():
         return np.zeros((0, matrix.width + 1))
-    booster = xgb.Booster({"nthread": _threads(len(matrix), 0)}, model_file=bytearray(raw))
-    return np.asarray(booster.predict(_asked.data(matrix), pred_contribs=True), dtype=np.float64)
+    threads = _threads(len(matrix), 0)
+    booster = xgb.Booster({"nthread": threads}, model_file=bytearray(raw))
+    data = xgb.DMatrix(matrix, enable_categorical=True, nthread=threads or None)
+    return np.asarray(booster.predict(data, pred_contribs=True), dtype=np.float64)
 
 
 def importance(raw: bytes) -> dict[str, float]:
@@ -266,31 +268,6 @@ def importance(raw: bytes) -> dict[str, float]:
     gains: dict[str, Any] = xgb.Booster(model_file=bytearray(raw)).get_score(importance_type="total_gain")
     total = sum(gains.values()) or 1.0
     return {name: float(gain) / total for name, gain in sorted(gains.items())}
-
-
-class _Asked(local):
-    """The rows that this thread asked about last, as XGBoost reads them: many trees are asked of the same.
-
-    They are kept no longer than the frame that they were read from.
-    """
-
-    _frame: "ref[pl.DataFrame] | None" = None
-    _data: "xgboost.DMatrix | None" = None
-
-    def data(self, matrix: pl.DataFrame) -> "xgboost.DMatrix":
-        """The rows of a frame, which nobody changes in place."""
-        if self._data is None or self._frame is None or self._frame() is not matrix:
-            threads = _threads(len(matrix), 0)
-            self._data = library().DMatrix(matrix, enable_categorical=True, nthread=threads or None)
-            self._frame = ref(matrix, self._forget)
-        return self._data
-
-    def _forget(self, frame: "ref[pl.DataFrame]") -> None:
-        if self._frame is frame:
-            self._frame = self._data = None
-
-
-_asked = _Asked()
 
 
 @contextmanager

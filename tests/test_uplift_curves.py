@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.uplift import Judged, auuc, curves, difference, policy_value, qini, qini_over_folds
+from models.uplift import Judged, auuc, curves, qini, qini_over_folds
+from tests.hillstrom.worth_of_rules import difference, policy_value
 
 ALL = np.ones
 

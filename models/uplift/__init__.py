@@ -8,7 +8,6 @@ from models.uplift.contacts import contract_of
 from models.uplift.curves import Estimate, Judged, auuc, curves, qini, qini_over_folds
 from models.uplift.learned import Learned, learn
 from models.uplift.model import UpliftModel, Verdict, fit_uplift, judge_uplift
-from models.uplift.policy import difference, policy_value
 from models.uplift.pooled import Pooled, fit_pooled
 from models.uplift.standing import Standing, changed, standings
 
@@ -24,12 +23,10 @@ __all__ = [
     "changed",
     "contract_of",
     "curves",
-    "difference",
     "fit_pooled",
     "fit_uplift",
     "judge_uplift",
     "learn",
-    "policy_value",
     "qini",
     "qini_over_folds",
     "standings",

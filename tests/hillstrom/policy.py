@@ -14,10 +14,11 @@ import polars as pl
 from models.boosting import Recipe, Sample, grow, predict, validate
 from models.effects import response
 from models.options import AssumedEffect, EffectOptions, OfferOptions, UpliftOptions, XgbOptions
-from models.uplift import Judged, contract_of, difference, learn, policy_value
+from models.uplift import Judged, contract_of, learn
 from models.uplift.contacts import Trial
 from tests.hillstrom.data import CHANCE, Arm, halves
 from tests.hillstrom.report import Figure
+from tests.hillstrom.worth_of_rules import difference, policy_value
 
 COSTS = (0.05, 0.10, 0.25, 0.50)
 OFFER = OfferOptions(id="mail")
