@@ -46,8 +46,8 @@ class FeatureContract:
         that nobody has a value of is ignored too.
         """
         schema = {name: dtype for name, dtype in frame.schema.items() if is_feature(name)}
-        numbers = [name for name in sorted(schema) if _is_number(schema[name])]
-        words = {n: _vocabulary(frame[n]) for n in sorted(schema) if _is_category(schema[n])}
+        numbers = [name for name in sorted(schema) if is_number(schema[name])]
+        words = {n: _vocabulary(frame[n]) for n in sorted(schema) if is_category(schema[n])}
         ignored = _of_the_day(frame, numbers) if _span_days(frame) < _SEASON_DAYS else []
         ignored += [name for name, values in words.items() if not values]
         return cls(
@@ -100,8 +100,8 @@ def _faults(frame: pl.DataFrame, contract: FeatureContract) -> tuple[list[str], 
     missing = [name for name in contract.names if name not in frame.columns]
     known = (*contract.names, *contract.ignored)
     extra = [n for n, d in frame.schema.items() if is_feature(n) and _is_readable(d) and n not in known]
-    wrong = [n for n in contract.numbers if n in frame.columns and not _is_number(frame.schema[n])]
-    wrong += [n for n in contract.categories if n in frame.columns and not _is_category(frame.schema[n])]
+    wrong = [n for n in contract.numbers if n in frame.columns and not is_number(frame.schema[n])]
+    wrong += [n for n in contract.categories if n in frame.columns and not is_category(frame.schema[n])]
     if not missing and not wrong:
         return [], ""
     found = {"missing": missing, "unknown to the model": extra, "of another type": wrong}
@@ -129,14 +129,16 @@ def is_feature(name: str) -> bool:
 
 
 def _is_readable(dtype: pl.DataType) -> bool:
-    return _is_number(dtype) or _is_category(dtype)
+    return is_number(dtype) or is_category(dtype)
 
 
-def _is_number(dtype: pl.DataType) -> bool:
+def is_number(dtype: pl.DataType) -> bool:
+    """Whether a model reads a column of this type as a number."""
     return dtype.is_numeric() or dtype == pl.Boolean
 
 
-def _is_category(dtype: pl.DataType) -> bool:
+def is_category(dtype: pl.DataType) -> bool:
+    """Whether a model reads a column of this type as words."""
     return dtype in (pl.String, pl.Categorical, pl.Enum)
 
 

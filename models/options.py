@@ -106,11 +106,24 @@ class AssumedEffect(Options):
     )
 
 
+# What answers to a message are known to hang on: how likely people buy anyway, recency, frequency, money, age
+# as a customer, taste for discounts, the basket, and how they came.
+TRAITS = (
+    "p0", "days_since_last_purchase", "tenure_days", "orders", "order_value_mean", "discount_share",
+    "first_order_discount_share", "units_per_order", "acquisition_channel",
+)  # fmt: skip
+
+
 class EffectOptions(Options):
     """What is assumed about contacts until it is measured."""
 
     assumed: AssumedEffect = Field(default_factory=AssumedEffect)
     by_stage: Mapping[Stage, AssumedEffect] = Field(default_factory=dict, description="stage: its own effect")
+    traits: tuple[str, ...] = Field(
+        default=TRAITS,
+        description="features by which people may answer a contact differently once own contacts speak "
+        "(evidence B); what a shop lacks is left out",
+    )
     cautious_percentile: float = Field(
         default=0.2,
         gt=0,
@@ -248,7 +261,7 @@ class ListOptions(Options):
     top_value_share: Share = Field(default=1, description="only this top share by value_if_returned")
     control_share: Share = Field(default=0.1, description="drawn inside the list and not contacted")
     trial_control_share: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        default=0.5,
+        default=0.67,
         description="what the budget has left goes to people whose expected profit is above 0 but not surely "
         "so, this share of them held out; null leaves it unspent",
     )

@@ -16,6 +16,7 @@ from models.uplift.odds import Strata, stratified
 MAIL = OfferOptions(id="message")
 EFFECT = EffectOptions()
 STAGES, TIERS = ("at_risk", "lapsed", "new"), ("gold", "silver", "bronze")
+LAPSED = pl.DataFrame({"stage": ["lapsed"], "value_tier": ["gold"]})
 BASE = {"gold": 0.2, "silver": 0.1, "bronze": 0.05}
 
 
@@ -70,7 +71,8 @@ def test_without_contacts_it_is_what_was_assumed():
     options = EffectOptions(by_stage={"lapsed": AssumedEffect(mu=0.4, sd=0.3)})
     pooled = fit_pooled(cells(everywhere(0), 50, np.random.default_rng(1)).clear(), [MAIL], options)
     stage = pl.Series([str(one) for one in Stage])
-    found = pooled.shift(stage, pl.Series([str(Tier.GOLD)] * len(stage)), "message")
+    people = pl.DataFrame({"stage": stage, "value_tier": [str(Tier.GOLD)] * len(stage)})
+    found = pooled.shift(people, "message")
     expected = assumed(stage, MAIL, options)
     assert (found.mu.tolist(), found.sd.tolist()) == (expected.mu.tolist(), expected.sd.tolist())
     assert not pooled.speaks_for("message")
@@ -91,7 +93,7 @@ def test_many_contacts_outweigh_the_assumption():
     assert offer.mean == pytest.approx(-0.3, abs=0.06)
     assert offer.mu["lapsed|bronze"] == pytest.approx(-0.3, abs=0.08)
     assert offer.weight > 0.9
-    sure = found.shift(pl.Series(["lapsed"]), pl.Series(["gold"]), "message")
+    sure = found.shift(LAPSED, "message")
     assert sure.is_harmful(0.2).tolist() == [True]
 
 
@@ -200,5 +202,4 @@ def test_contacts_that_surprise_weigh_as_much_as_those_that_do_not():
     usual, harmful = (fit_pooled(told(*came), [MAIL], EFFECT) for came in ((22, 18), (10, 30)))
     assert usual.speaks_for("message")
     assert harmful.speaks_for("message")
-    stage, tier = pl.Series(["lapsed"]), pl.Series(["gold"])
-    assert harmful.shift(stage, tier, "message").mu[0] < 0 < usual.shift(stage, tier, "message").mu[0]
+    assert harmful.shift(LAPSED, "message").mu[0] < 0 < usual.shift(LAPSED, "message").mu[0]

@@ -50,14 +50,14 @@ class Learned:
         """The effect of an offer on each person, and where that comes from.
 
         Args:
-            people: `stage`; for A `p0` and what `reads` names; for B `value_tier`.
+            people: `stage`; for A `p0`, for B `value_tier`, and for both what `reads` names.
             offer: the offer.
         """
         evidence = self.evidence(offer.id)
         if evidence is Evidence.MEASURED:
             return self.models[offer.id].shift(people), evidence
         if evidence is Evidence.POOLED:
-            return self.pooled.shift(people["stage"], people["value_tier"], offer.id), evidence
+            return self.pooled.shift(people, offer.id), evidence
         return assumed(people["stage"], offer, self.assumption), evidence
 
     def files(self) -> dict[str, bytes]:
@@ -99,8 +99,9 @@ class Learned:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The features that the models read."""
-        return tuple(sorted({name for model in self.models.values() for name in model.contract.names}))
+        """The features that models and pooled effects read."""
+        learned = {name for model in self.models.values() for name in model.contract.names}
+        return tuple(sorted(learned | set(self.pooled.reads)))
 
 
 def learn(

@@ -1,11 +1,12 @@
 """Evidence B: the shift on the log-odds, pooled from own past contacts per offer, stage and tier.
 
-Cells (an offer to a stage and tier) differ from what is assumed by `e ~ Normal(m, t^2)`, the offer's mean by
-`m ~ Normal(0, s^2 / 2)`, with s the doubt of the assumption. Half of the doubt is about the offer, half about
-its cells: t has a half-t prior of mean square s^2 / 2 (Gelman 2006), so that with no contacts what comes
-out is what was assumed. t is integrated over its restricted likelihood times prior on a grid, as in the
-normal-normal model of random effects (Rover 2020, J. Stat. Softw. 93(6)): with few cells a plugged-in moment
-estimate is too often 0, and its intervals too short.
+Cells (an offer to a stage and tier) differ from what is assumed by `e ~ Normal(m, t^2)`, the offer's mean
+by `m ~ Normal(0, s^2 / 2)`, with s the doubt of the assumption. Half of the doubt is about the offer, a
+quarter about its cells, a quarter about people of one cell (`models.uplift.traits`): t has a half-t prior
+of mean square s^2 / 4 (Gelman 2006), so that with no contacts what comes out is what was assumed. t is
+integrated over its restricted likelihood times prior on a grid, as in the normal-normal model of random
+effects (Rover 2020, J. Stat. Softw. 93(6)): with few cells a plugged-in moment estimate is too often 0, and
+its intervals too short.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from models.options import EffectOptions, OfferOptions
 from models.tiers import Tier
 from models.uplift.contacts import ordered
 from models.uplift.odds import Strata, stratified
+from models.uplift.traits import Slopes, Spreads, fit_slopes
 
 # Own contacts speak for an offer once they weigh this much against the assumption; before, it stays C.
 LEAST_WEIGHT = 0.1
@@ -30,6 +32,8 @@ _CELLS = tuple((str(stage), str(tier)) for stage in Stage for tier in Tier)
 _GRID = np.linspace(0, 8, 161)
 _PRIOR = (1 + _GRID**2 / 4) ** -2.5
 _GRID, _PRIOR = _GRID / np.sqrt((_PRIOR * _GRID**2).sum() / _PRIOR.sum()), np.log(_PRIOR)
+# Of the doubt about an offer: as much is about people (cells, and who is in them) as about the offer.
+_OFFER, _PEOPLE = 0.5, 0.5
 _STEPS = 20
 _SURE = 1e-3
 # How many times the contacts until now to look ahead.
@@ -49,6 +53,7 @@ class OfferEffect:
         contacted: people contacted.
         held: people held out.
         held_missing: people held out more, as lists go, until own contacts weigh enough; None: not known.
+        slopes: how people of one cell differ; None where nothing is known by which they could.
     """
 
     mu: Mapping[str, float]
@@ -59,6 +64,13 @@ class OfferEffect:
     contacted: int
     held: int
     held_missing: int | None = None
+    slopes: Slopes | None = None
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """From JSON values."""
+        slopes = Slopes.from_json(content["slopes"]) if content.get("slopes") else None
+        return cls(**{**content, "slopes": slopes})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +83,26 @@ class Pooled:
         """Whether own contacts weigh enough."""
         return offer in self.offers and self.offers[offer].weight >= LEAST_WEIGHT
 
-    def shift(self, stage: pl.Series, tier: pl.Series, offer: str) -> Shift:
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The traits by which people differ."""
+        known = (one.slopes for one in self.offers.values())
+        return tuple(sorted({name for one in known if one is not None for name in one.scale.names}))
+
+    def shift(self, people: pl.DataFrame, offer: str) -> Shift:
         """The shift of one offer, one per person.
 
         Args:
-            stage: stage of each person.
-            tier: value tier of each person.
+            people: `stage`, `value_tier`, and what is known of `reads`.
             offer: one of `offers`.
         """
-        cell = pl.select(
-            pl.concat_str(stage.cast(pl.String), tier.cast(pl.String), separator="|")
-        ).to_series()
-        known = self.offers[offer]
+        cell, known = _cell(people), self.offers[offer]
         mu, sd = (
             cell.replace_strict(dict(values), return_dtype=pl.Float64).to_numpy()
             for values in (known.mu, known.sd)
         )
-        return Shift(mu, sd)
+        shift = Shift(mu, sd)
+        return shift if known.slopes is None else known.slopes.around(shift, people, cell)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -96,7 +111,7 @@ class Pooled:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """What `to_json` wrote."""
-        return cls({name: OfferEffect(**one) for name, one in content.items()})
+        return cls({name: OfferEffect.from_json(one) for name, one in content.items()})
 
 
 def fit_pooled(rows: pl.DataFrame, offers: Sequence[OfferOptions], effect: EffectOptions) -> Pooled:
@@ -113,24 +128,29 @@ def fit_pooled(rows: pl.DataFrame, offers: Sequence[OfferOptions], effect: Effec
     """
     rows = ordered(rows)
     counts = stratified(rows)
-    sizes = rows.group_by("offer_id").agg(pl.col("treated").sum(), held=(~pl.col("treated")).sum())
-    found = {name: (one, held) for name, one, held in sizes.iter_rows()}
     return Pooled(
         {
-            offer.id: _of_offer(counts.filter(offer_id=offer.id), offer, effect, found.get(offer.id, (0, 0)))
+            offer.id: _of_offer(
+                rows.filter(offer_id=offer.id), counts.filter(offer_id=offer.id), offer, effect
+            )
             for offer in offers
         }
     )
 
 
+def _cell(people: pl.DataFrame) -> pl.Series:
+    both = pl.concat_str(pl.col("stage", "value_tier").cast(pl.String), separator="|")
+    return people.select(both).to_series()
+
+
 def _of_offer(
-    counts: pl.DataFrame, offer: OfferOptions, effect: EffectOptions, sizes: tuple[int, int]
+    rows: pl.DataFrame, counts: pl.DataFrame, offer: OfferOptions, effect: EffectOptions
 ) -> OfferEffect:
+    sizes = int(rows["treated"].sum()), int((~rows["treated"]).sum())
     said = assumed(pl.Series([stage for stage, _ in _CELLS]), offer, effect)
     names = ["|".join(cell) for cell in _CELLS]
     place = {name: number for number, name in enumerate(names)}
-    own = pl.concat_str("stage", "value_tier", separator="|").replace_strict(place, return_dtype=pl.Int64)
-    cell = counts.select(own).to_series().to_numpy()
+    cell = _cell(counts).replace_strict(place, return_dtype=pl.Int64).to_numpy()
     excess, information = _differences(Strata.of(counts), cell, said)
     seen = information > 0
     doubt = said.sd if not seen.any() else np.full(len(names), _doubt(said.sd, information))
@@ -138,37 +158,58 @@ def _of_offer(
         # Nothing was seen, or the config leaves no doubt: what is assumed.
         mean, sd = float(said.mu.mean()), float(said.sd.mean())
         return OfferEffect(_named(names, said.mu), _named(names, said.sd), mean, sd, 0.0, *sizes)
-    shrunk = _shrunk(excess, information, float(doubt[0]))
+    traits = [name for name in effect.traits if name in rows.columns]
+    doubts = _Doubts.of(float(doubt[0]), by_person=bool(traits))
+    shrunk = _shrunk(excess, information, doubts)
     mean = float((information * said.mu).sum() / information.sum()) + shrunk.mean
+    mu = _named(names, said.mu + shrunk.cells)
+    cells = _cell(rows)
+    shift = cells.replace_strict(dict(mu), return_dtype=pl.Float64).to_numpy()
+    spreads = Spreads(_GRID * doubts.people, _PRIOR + np.log(np.maximum(_GRID, _SURE)))
     return OfferEffect(
-        _named(names, said.mu + shrunk.cells),
+        mu,
         _named(names, np.sqrt(shrunk.variances)),
         mean,
         float(np.sqrt(shrunk.mean_variance)),
-        _weight(information, float(doubt[0])),
+        _weight(information, doubts),
         *sizes,
-        _held_missing(information, float(doubt[0]), sizes[1]),
+        _held_missing(information, doubts, sizes[1]),
+        fit_slopes(rows, traits, cells, shift, spreads),
     )
 
 
-def _weight(information: Array, doubt: float) -> float:
+@dataclass(frozen=True, slots=True)
+class _Doubts:
+    """Standard deviations: of the offer's mean, of its cells around it, of people around their cell."""
+
+    offer: float
+    cells: float
+    people: float
+
+    @classmethod
+    def of(cls, doubt: float, *, by_person: bool) -> Self:
+        each = _PEOPLE / 2 if by_person else _PEOPLE
+        return cls(doubt * _OFFER**0.5, doubt * each**0.5, doubt * each**0.5 * by_person)
+
+
+def _weight(information: Array, doubts: _Doubts) -> float:
     """By how much less the mean is doubted than before any contact, were the cells as unlike as assumed.
 
     It hangs on how much the contacts say, not on what they say: a surprise, too, is knowledge.
     """
-    share, spread = information / information.sum(), doubt**2 / 2
+    share, spread, prior = information / information.sum(), doubts.cells**2, doubts.offer**2
     variance = 1 / information[information > 0]
     seen, own = share[information > 0], spread / (variance + spread)
-    total = (1 / (variance + spread)).sum() + 1 / spread
+    total = (1 / (variance + spread)).sum() + 1 / prior
     after = (seen**2 * own * variance).sum() + (seen * (1 - own)).sum() ** 2 / total
-    return float(1 - min(after / (spread * (1 + (share**2).sum())), 1.0))
+    return float(1 - min(after / (prior + spread * (share**2).sum()), 1.0))
 
 
-def _held_missing(information: Array, doubt: float, held: int) -> int | None:
+def _held_missing(information: Array, doubts: _Doubts, held: int) -> int | None:
     """How many more it takes if as much is learned from each as from those until now."""
 
     def enough(people: int) -> bool:
-        return _weight(information * (people / held), doubt) >= LEAST_WEIGHT
+        return _weight(information * (people / held), doubts) >= LEAST_WEIGHT
 
     if held == 0 or enough(held):
         return 0 if held else None
@@ -223,13 +264,12 @@ class _Shrunk:
     mean_variance: float
 
 
-def _shrunk(excess: Array, information: Array, doubt: float) -> _Shrunk:
-    scale = doubt / np.sqrt(2)
-    spread = (_GRID * scale)[:, None] ** 2
+def _shrunk(excess: Array, information: Array, doubts: _Doubts) -> _Shrunk:
+    spread = (_GRID * doubts.cells)[:, None] ** 2
     seen = information > 0
     variance = 1 / np.where(seen, information, 1.0)
     precision = np.where(seen, 1 / (variance + spread), 0.0)
-    total = precision.sum(axis=1) + 1 / scale**2
+    total = precision.sum(axis=1) + 1 / doubts.offer**2
     mean = (precision * excess).sum(axis=1) / total
     fit = np.log(np.where(seen, precision, 1.0)).sum(axis=1) - np.log(total)
     fit += mean**2 * total - (precision * excess**2).sum(axis=1)
@@ -240,9 +280,9 @@ def _shrunk(excess: Array, information: Array, doubt: float) -> _Shrunk:
     cells = own * excess + (1 - own) * mean[:, None]
     variances = np.where(seen, own * variance, spread) + (1 - own) ** 2 / total[:, None]
     middle = (density[:, None] * cells).sum(axis=0)
-    doubts = (density[:, None] * (variances + (cells - middle) ** 2)).sum(axis=0)
+    cell_variances = (density[:, None] * (variances + (cells - middle) ** 2)).sum(axis=0)
     share = information / information.sum()
     means = (share * cells).sum(axis=1)
     errors = (share**2 * own * variance).sum(axis=1) + (share * (1 - own)).sum(axis=1) ** 2 / total
     centre = float((density * means).sum())
-    return _Shrunk(middle, doubts, centre, float((density * (errors + (means - centre) ** 2)).sum()))
+    return _Shrunk(middle, cell_variances, centre, float((density * (errors + (means - centre) ** 2)).sum()))

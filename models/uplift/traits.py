@@ -1,0 +1,257 @@
+"""Evidence B, by person: who answers a contact more than others of the same stage and tier?
+
+People of one cell differ from its shift by `z . b`, z their traits (`Scale`) and `b ~ Normal(0, t^2 / K)`
+for K traits, so that t is by how much people differ. t is integrated over its likelihood times its prior on
+a grid, as the spread of cells is. Its prior is that of cells times t: it avoids 0 (Chung, Rabe-Hesketh,
+Dorie, Gelman and Liu 2013, Psychometrika 78), since nobody believes that all people answer alike, and with
+few people slopes would else be taken for none before they could be seen.
+
+The slopes come from a score that the draw protects. With T who was contacted, e how probable that was, y
+who came back and m who was expected to, it is the sum of `(T - e) (y - m - (T - e) m (1 - m) shift) z`. As
+e is known, a wrong m costs precision, never truth (Robinson 1988, Econometrica 56; Nie and Wager 2021,
+Biometrika 108). Shifts are small, so that one step from the cell's is enough.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+
+from models.effects import Shift
+from models.log_odds import expit, logit
+from models.matrix import is_category, is_number
+from models.metrics import Array
+from models.uplift.contacts import propensity
+
+# People farther out count as if they stood here, in spreads: nobody is answered for by a straight line alone.
+_FARTHEST = 3.0
+_MOST_WORDS = 8
+_STEPS = 20
+_RIDGE = 1e-6
+_P0 = "p0"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Traits as numbers around 0, of spread 1.
+
+    Attributes:
+        numbers: numeric trait: middle and spread of its signed logarithm (of `p0`, of its log-odds).
+        words: categorical trait: its most frequent values, and their shares.
+    """
+
+    numbers: Mapping[str, tuple[float, float]]
+    words: Mapping[str, Mapping[str, float]]
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, traits: Sequence[str]) -> Self:
+        """From the contacts; a trait that they lack, or that does not differ, is left out."""
+        there = [name for name in traits if name in rows.columns]
+        found = {name: _spread(_number(rows[name])) for name in there if is_number(rows.schema[name])}
+        told = {name: _shares(rows[name]) for name in there if is_category(rows.schema[name])}
+        return cls(
+            {name: one for name, one in found.items() if one[1] > _RIDGE},
+            {name: shares for name, shares in told.items() if _variance(shares) > _RIDGE},
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The traits."""
+        return (*self.numbers, *self.words)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each column of `of_people` says."""
+        return (*self.numbers, *(f"{name} {word}" for name, shares in self.words.items() for word in shares))
+
+    def of_people(self, people: pl.DataFrame) -> Array:
+        """One row per person, one column per label; what is unknown of a person is usual (0)."""
+        return np.stack([*self._numbers(people), *self._words(people)], axis=1)
+
+    def _numbers(self, people: pl.DataFrame) -> list[Array]:
+        return [
+            np.clip(np.nan_to_num((_number(people[name]) - middle) / spread), -_FARTHEST, _FARTHEST)
+            if name in people.columns
+            else np.zeros(people.height)
+            for name, (middle, spread) in self.numbers.items()
+        ]
+
+    def _words(self, people: pl.DataFrame) -> list[Array]:
+        columns = []
+        for name, shares in self.words.items():
+            own = (
+                people[name].cast(pl.String) if name in people.columns else pl.Series([None] * people.height)
+            )
+            for word, share in shares.items():
+                is_it = (own == word).cast(pl.Float64).fill_null(share).to_numpy()
+                columns.append((is_it - share) / _variance(shares) ** 0.5)
+        return columns
+
+
+@dataclass(frozen=True, slots=True)
+class Slopes:
+    """How the shift of an offer differs with traits.
+
+    Attributes:
+        scale: how traits become numbers.
+        middle: cell: what its contacts' traits are on average; its shift holds there.
+        usual: the same of all contacts, for cells that none was in.
+        mean: slope of each label.
+        variance: of the slopes, their covariances beside it.
+        spread: by how much people of one cell differ, log-odds.
+    """
+
+    scale: Scale
+    middle: Mapping[str, tuple[float, ...]]
+    usual: tuple[float, ...]
+    mean: tuple[float, ...]
+    variance: tuple[tuple[float, ...], ...]
+    spread: float
+
+    def around(self, shift: Shift, people: pl.DataFrame, cells: pl.Series) -> Shift:
+        """The shift of each person.
+
+        Args:
+            shift: of each person's cell.
+            people: the traits, where they are known.
+            cells: the cell of each person.
+        """
+        names, place = np.unique(cells.to_numpy(), return_inverse=True)
+        middle = np.array([self.middle.get(name, self.usual) for name in names])
+        z = self.scale.of_people(people) - middle[place]
+        more = np.einsum("ik,k->i", z, np.array(self.mean))
+        # Of a covariance rounding may make a variance of -1e-20.
+        doubt = np.maximum(np.einsum("ik,kl,il->i", z, np.array(self.variance), z), 0)
+        return Shift(shift.mu + more, np.sqrt(shift.sd**2 + doubt))
+
+    def strongest(self) -> str:
+        """The label along which people differ most surely."""
+        sure = np.abs(self.mean) / np.sqrt(np.diag(np.array(self.variance)))
+        return self.scale.labels[int(np.argmax(sure))]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """What `to_json` wrote."""
+        scale = content["scale"]
+        return cls(
+            Scale({name: (one[0], one[1]) for name, one in scale["numbers"].items()}, scale["words"]),
+            {name: tuple(one) for name, one in content["middle"].items()},
+            tuple(content["usual"]),
+            tuple(content["mean"]),
+            tuple(tuple(row) for row in content["variance"]),
+            content["spread"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Spreads:
+    """What is believed of a spread before anything is seen: log density on a grid."""
+
+    values: Array
+    log_density: Array
+
+
+def fit_slopes(
+    rows: pl.DataFrame, traits: Sequence[str], cells: pl.Series, shift: Array, spreads: Spreads
+) -> Slopes | None:
+    """Learn slopes from the contacts of one offer; None where no trait differs.
+
+    Args:
+        rows: contacts: `treated`, `returned`, `assignment_probability`; `p0` where it is known.
+        traits: names of the traits.
+        cells: the cell of each contact.
+        shift: of each contact's cell.
+        spreads: of people in one cell.
+    """
+    scale = Scale.of(rows, traits)
+    if not scale.names:
+        return None
+    returned, e = rows["returned"].cast(pl.Float64).to_numpy(), propensity(rows)
+    m, d = _expected(rows, returned), rows["treated"].to_numpy() - e
+    v = m * (1 - m)
+    names, place = np.unique(cells.to_numpy(), return_inverse=True)
+    z = scale.of_people(rows)
+    weight = e * (1 - e) * v
+    sums = np.stack([np.bincount(place, weight * one) for one in z.T], axis=1)
+    total = np.bincount(place, weight)[:, None]
+    middle = sums / total
+    z = z - middle[place]
+    score = np.einsum("i,ik->k", d * (returned - m - d * v * shift), z)
+    mean, variance, spread = _posterior(
+        score, np.einsum("i,ik,il->kl", d**2 * v, z, z), spreads, len(scale.names)
+    )
+    return Slopes(
+        scale,
+        {str(name): tuple(one) for name, one in zip(names, middle.tolist(), strict=True)},
+        tuple((sums.sum(axis=0) / total.sum()).tolist()),
+        tuple(mean.tolist()),
+        tuple(tuple(row) for row in variance.tolist()),
+        spread,
+    )
+
+
+def _posterior(score: Array, information: Array, spreads: Spreads, traits: int) -> tuple[Array, Array, float]:
+    """Mean and variance of the slopes, and the mean spread.
+
+    Along the axes of the information slopes are independent given the spread.
+    """
+    known, axes = np.linalg.eigh(information)
+    known, along = np.maximum(known, 0), np.einsum("kq,k->q", axes, score)
+    prior = spreads.values[:, None] ** 2 / traits
+    slack = 1 + prior * known
+    fit = 0.5 * (prior * along**2 / slack - np.log(slack)).sum(axis=1) + spreads.log_density
+    density = np.exp(fit - fit.max())
+    density /= density.sum()
+    means = prior * along / slack
+    mean = (density[:, None] * means).sum(axis=0)
+    apart = means - mean
+    within = np.diag((density[:, None] * prior / slack).sum(axis=0))
+    between = np.einsum("g,gq,gr->qr", density, apart, apart)
+    return (
+        np.einsum("kq,q->k", axes, mean),
+        np.einsum("kq,qr,lr->kl", axes, within + between, axes),
+        float((density * spreads.values).sum()),
+    )
+
+
+def _expected(rows: pl.DataFrame, returned: Array) -> Array:
+    """Who was expected to come back, contacted or not: `p0`, its level and slope as contacts have them."""
+    x = logit(rows[_P0].to_numpy()) if _P0 in rows.columns else np.zeros(rows.height)
+    level, slope = 0.0, 1.0
+    for _ in range(_STEPS):
+        m = expit(level + slope * x)
+        v, rest = m * (1 - m), returned - m
+        across = (v * x).sum()
+        curvature = np.array([[v.sum() + _RIDGE, across], [across, (v * x * x).sum() + _RIDGE]])
+        step = np.linalg.solve(curvature, np.array([rest.sum(), (rest * x).sum()]))
+        level, slope = level + float(step[0]), slope + float(step[1])
+        if np.abs(step).max() < 1e-9:
+            break
+    return expit(level + slope * x)
+
+
+def _number(values: pl.Series) -> Array:
+    found = values.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return logit(found) if values.name == _P0 else np.asarray(np.sign(found) * np.log1p(np.abs(found)))
+
+
+def _spread(values: Array) -> tuple[float, float]:
+    known = values[np.isfinite(values)]
+    return (float(known.mean()), float(known.std())) if len(known) else (0.0, 0.0)
+
+
+def _shares(values: pl.Series) -> dict[str, float]:
+    counts = values.cast(pl.String).drop_nulls().value_counts()
+    most = counts.sort(["count", values.name], descending=[True, False]).head(_MOST_WORDS)
+    return {word: count / counts["count"].sum() for word, count in most.iter_rows()}
+
+
+def _variance(shares: Mapping[str, float]) -> float:
+    """Of being one of the values or another."""
+    return sum(share * (1 - share) for share in shares.values())

@@ -1,0 +1,160 @@
+"""Evidence B by person: slopes are found where people differ, vanish where not, and their doubt is right."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from models.log_odds import expit, logit
+from models.options import AssumedEffect, EffectOptions, OfferOptions
+from models.uplift import Pooled, fit_pooled
+from models.uplift.traits import Scale
+
+MAIL = OfferOptions(id="message")
+TRAITS = ("p0", "orders", "acquisition_channel")
+EFFECT = EffectOptions(traits=TRAITS)
+CHANNELS = ("search", "friend", "shop")
+STAGES = ("at_risk", "lapsed")
+
+
+def people(count: int, rng: np.random.Generator) -> pl.DataFrame:
+    """Customers with traits that have nothing to do with each other."""
+    return pl.DataFrame(
+        {
+            "customer_id": [f"{place:06}" for place in range(count)],
+            "stage": rng.choice(STAGES, count),
+            "value_tier": rng.choice(["gold", "bronze"], count),
+            "p0": expit(-1 + rng.normal(size=count)),
+            "orders": np.exp(rng.normal(1, 0.8, count)),
+            "acquisition_channel": rng.choice(CHANNELS, count),
+        }
+    )
+
+
+def taste(who: pl.DataFrame) -> np.ndarray:
+    """How many orders they have, in spreads."""
+    return (np.log1p(who["orders"].to_numpy()) - 1.35) / 0.58
+
+
+def contacts(who: pl.DataFrame, shift, rng, chance: float | np.ndarray = 0.5) -> pl.DataFrame:
+    """What became of them, half of them contacted unless said otherwise."""
+    treated = rng.random(who.height) < chance
+    returned = rng.random(who.height) < expit(logit(who["p0"].to_numpy()) + shift * treated)
+    drawn = np.where(treated, chance, 1 - np.asarray(chance))
+    return who.with_columns(
+        offer_id=pl.lit("message"),
+        treated=pl.Series(treated),
+        returned=pl.Series(returned),
+        assignment_probability=pl.Series(drawn),
+    )
+
+
+def test_who_answers_more_is_found():
+    rng = np.random.default_rng(1)
+    who = people(20_000, rng)
+    truth = 0.2 + 0.25 * taste(who) + 0.2 * (who["acquisition_channel"] == "friend").to_numpy()
+    pooled = fit_pooled(contacts(who, truth, rng), [MAIL], EFFECT)
+    slopes = pooled.offers["message"].slopes
+    assert slopes is not None
+    assert slopes.strongest() == "orders"
+    new = people(2000, rng)
+    found = pooled.shift(new, "message")
+    truth = 0.2 + 0.25 * taste(new) + 0.2 * (new["acquisition_channel"] == "friend").to_numpy()
+    assert np.corrcoef(found.mu, truth)[0, 1] > 0.9
+    assert np.std(found.mu - truth) < 0.4 * truth.std()
+    assert pooled.reads == ("acquisition_channel", "orders", "p0")
+
+
+def test_where_nobody_differs_all_are_nearly_alike():
+    rng = np.random.default_rng(2)
+    differing = []
+    for _ in range(10):
+        who = people(8000, rng)
+        pooled = fit_pooled(contacts(who, 0.2, rng), [MAIL], EFFECT)
+        differing.append(pooled.shift(who, "message").mu.std())
+    assert np.mean(differing) < 0.05
+
+
+def test_intervals_of_people_cover_nine_times_in_ten_where_the_belief_is_right():
+    """Truth drawn as the model believes it: offer, cells, and slopes with a spread that avoids 0."""
+    rng, inside = np.random.default_rng(3), []
+    spreads = np.linspace(0, 1, 2001)[1:]
+    belief = spreads * (1 + spreads**2 / (4 * 0.1**2 / 2)) ** -2.5
+    for _ in range(120):
+        who = people(int(rng.choice([1000, 4000])), rng)
+        scale = Scale.of(who, TRAITS)
+        spread = rng.choice(spreads, p=belief / belief.sum())
+        own = scale.of_people(who) @ rng.normal(0, spread / 3**0.5, len(scale.labels))
+        cell = 2 * (who["stage"] == "lapsed").to_numpy() + (who["value_tier"] == "gold").to_numpy()
+        cells = 0.1 / 2**0.5 * abs(rng.standard_t(4)) * rng.normal(size=4)
+        truth = 0.2 + 0.2 / 2**0.5 * rng.normal() + cells[cell] + own
+        found = fit_pooled(contacts(who, truth, rng), [MAIL], EFFECT).shift(who, "message")
+        inside.append(np.mean(np.abs(found.mu - truth) < 1.645 * found.sd))
+    assert 0.87 < np.mean(inside) < 0.94
+
+
+def test_a_draw_that_hangs_on_a_trait_and_a_wrong_expectation_make_no_effect():
+    rng, found = np.random.default_rng(4), []
+    for _ in range(30):
+        who = people(4000, rng)
+        chance = np.where(who["orders"].to_numpy() > 3, 0.8, 0.2)
+        blind = contacts(who, 0.0, rng, chance).drop("p0")
+        slopes = fit_pooled(blind, [MAIL], EFFECT).offers["message"].slopes
+        found.append(slopes.mean[slopes.scale.labels.index("orders")])
+    assert abs(np.mean(found)) < 2 * np.std(found) / len(found) ** 0.5
+    assert np.std(found) < 0.06
+
+
+def test_what_is_unknown_of_a_person_counts_as_usual():
+    rng = np.random.default_rng(5)
+    who = people(5000, rng)
+    pooled = fit_pooled(contacts(who, 0.3 * taste(who), rng), [MAIL], EFFECT)
+    one = who.head(1)
+    unknown = one.with_columns(
+        pl.lit(None, pl.Float64).alias("orders"), pl.lit("tv").alias("acquisition_channel")
+    )
+    assert np.isfinite(pooled.shift(unknown, "message").mu).all()
+    nothing = one.with_columns(orders=pl.lit(None, pl.Float64))
+    assert pooled.shift(nothing, "message") is not None
+    assert pooled.shift(nothing, "message").mu == pooled.shift(one.drop("orders"), "message").mu
+    far = pooled.shift(one.with_columns(orders=1e12), "message").mu
+    assert far == pooled.shift(one.with_columns(orders=1e9), "message").mu
+
+
+def test_a_cell_keeps_its_shift_on_average():
+    rng = np.random.default_rng(6)
+    who = people(5000, rng)
+    offer = fit_pooled(rows := contacts(who, 0.3 * taste(who), rng), [MAIL], EFFECT)
+    for stage in STAGES:
+        cell = rows.filter(pl.col("stage") == stage, pl.col("value_tier") == "gold")
+        mean = offer.shift(cell, "message").mu.mean()
+        assert mean == pytest.approx(offer.offers["message"].mu[f"{stage}|gold"], abs=0.02)
+
+
+def test_without_traits_cells_alone_speak():
+    rng = np.random.default_rng(7)
+    who = people(2000, rng)
+    rows = contacts(who, 0.3, rng)
+    none = fit_pooled(rows, [MAIL], EffectOptions(traits=()))
+    assert none.offers["message"].slopes is None
+    assert none.reads == ()
+    blind = rows.drop(TRAITS)
+    assert fit_pooled(blind, [MAIL], EFFECT) == none
+    same = rows.with_columns(p0=0.3, orders=2.0, acquisition_channel=pl.lit("shop"))
+    assert fit_pooled(same, [MAIL], EFFECT).offers["message"].slopes is None
+
+
+def test_it_survives_json_and_the_order_of_the_rows():
+    rng = np.random.default_rng(8)
+    who = people(800, rng)
+    rows = contacts(who, 0.3 * taste(who), rng)
+    pooled = fit_pooled(rows, [MAIL], EFFECT)
+    assert Pooled.from_json(pooled.to_json()) == pooled
+    assert fit_pooled(rows.sample(fraction=1, shuffle=True, seed=1), [MAIL], EFFECT) == pooled
+
+
+def test_a_doubtless_config_is_kept():
+    rng = np.random.default_rng(9)
+    who = people(2000, rng)
+    fixed = OfferOptions(id="message", effect=AssumedEffect(mu=0.1, sd=0))
+    found = fit_pooled(contacts(who, taste(who), rng), [fixed], EFFECT).shift(who, "message")
+    assert set(found.mu) == {0.1}
