@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from models.log_odds import expit, logit
-from models.options import AssumedEffect, EffectOptions, OfferOptions
-from models.uplift import Pooled, fit_pooled
+from models.options import AssumedEffect, EffectOptions, OfferOptions, UpliftOptions
+from models.uplift import Pooled, fit_pooled, learn
 from models.uplift.traits import Scale
 
 MAIL = OfferOptions(id="message")
@@ -55,7 +55,7 @@ def test_who_answers_more_is_found():
     pooled = fit_pooled(contacts(who, truth, rng), [MAIL], EFFECT)
     slopes = pooled.offers["message"].slopes
     assert slopes is not None
-    assert slopes.strongest() == "orders"
+    assert slopes.told().endswith("most surely by orders")
     new = people(2000, rng)
     found = pooled.shift(new, "message")
     truth = 0.2 + 0.25 * taste(new) + 0.2 * (new["acquisition_channel"] == "friend").to_numpy()
@@ -75,18 +75,15 @@ def test_where_nobody_differs_all_are_nearly_alike():
 
 
 def test_intervals_of_people_cover_nine_times_in_ten_where_the_belief_is_right():
-    """Truth drawn as the model believes it: offer, cells, and slopes with a spread that avoids 0."""
+    """Truth drawn as the model believes it: offer, cells and slopes, the spreads of both by a half-t."""
     rng, inside = np.random.default_rng(3), []
-    spreads = np.linspace(0, 1, 2001)[1:]
-    belief = spreads * (1 + spreads**2 / (4 * 0.1**2 / 2)) ** -2.5
     for _ in range(120):
         who = people(int(rng.choice([1000, 4000])), rng)
         scale = Scale.of(who, TRAITS)
-        spread = rng.choice(spreads, p=belief / belief.sum())
+        spread, apart = 0.1 / 2**0.5 * np.abs(rng.standard_t(4, 2))
         own = scale.of_people(who) @ rng.normal(0, spread / 3**0.5, len(scale.labels))
         cell = 2 * (who["stage"] == "lapsed").to_numpy() + (who["value_tier"] == "gold").to_numpy()
-        cells = 0.1 / 2**0.5 * abs(rng.standard_t(4)) * rng.normal(size=4)
-        truth = 0.2 + 0.2 / 2**0.5 * rng.normal() + cells[cell] + own
+        truth = 0.2 + 0.2 / 2**0.5 * rng.normal() + apart * rng.normal(size=4)[cell] + own
         found = fit_pooled(contacts(who, truth, rng), [MAIL], EFFECT).shift(who, "message")
         inside.append(np.mean(np.abs(found.mu - truth) < 1.645 * found.sd))
     assert 0.87 < np.mean(inside) < 0.94
@@ -158,3 +155,12 @@ def test_a_doubtless_config_is_kept():
     fixed = OfferOptions(id="message", effect=AssumedEffect(mu=0.1, sd=0))
     found = fit_pooled(contacts(who, taste(who), rng), [fixed], EFFECT).shift(who, "message")
     assert set(found.mu) == {0.1}
+
+
+def test_what_was_asked_for_and_is_not_there_is_told():
+    rng = np.random.default_rng(10)
+    rows = contacts(people(2000, rng), 0.3, rng)
+    asked = EffectOptions(traits=("orders", "discount_share", "ordres"))
+    (note,) = learn(rows, [MAIL], asked, UpliftOptions(least_in_arm=10_000), seed=1).notes
+    assert "people of one stage and tier differ by" in note
+    assert "effect.traits names what no contact has: ordres." in note

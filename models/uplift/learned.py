@@ -13,7 +13,7 @@ import polars as pl
 
 from models.effects import Evidence, Shift, assumed
 from models.matrix import FeatureContract
-from models.options import EffectOptions, OfferOptions, UpliftOptions
+from models.options import TRAITS, EffectOptions, OfferOptions, UpliftOptions
 from models.uplift.contacts import contract_of, newest
 from models.uplift.curves import Estimate
 from models.uplift.model import UpliftModel, judge_uplift
@@ -135,8 +135,15 @@ def learn(
             models[offer.id] = verdict.model
         if verdict.qini:
             qini[offer.id] = verdict.qini
-        notes.append(_note(offer.id, pooled, "; ".join(verdict.notes), learned=verdict.model is not None))
+        found = "; ".join((*verdict.notes, *_unknown(effect, rows)))
+        notes.append(_note(offer.id, pooled, found, learned=verdict.model is not None))
     return Learned(pooled, models, effect, tuple(notes), qini)
+
+
+def _unknown(effect: EffectOptions, rows: pl.DataFrame) -> tuple[str, ...]:
+    """What was asked for and is not there; of the default traits a shop may lack any."""
+    names = [name for name in effect.traits if name not in (*TRAITS, *rows.columns)]
+    return (f"effect.traits names what no contact has: {', '.join(names)}",) if names else ()
 
 
 def _note(offer: str, pooled: Pooled, found: str, *, learned: bool) -> str:
@@ -146,8 +153,10 @@ def _note(offer: str, pooled: Pooled, found: str, *, learned: bool) -> str:
         return f"Offer {offer}: evidence A, learned per person from {sizes}; {found}."
     if pooled.speaks_for(offer):
         effect = f"{one.mean:+.2f} (sd {one.mean_sd:.2f}) on the log-odds"
+        apart = "" if one.slopes is None else f"; {one.slopes.told()}"
         return (
-            f"Offer {offer}: evidence B, {effect}, pooled from {sizes}, which weigh {weight} of it; {found}."
+            f"Offer {offer}: evidence B, {effect}, pooled from {sizes}, which weigh {weight} of it{apart}; "
+            f"{found}."
         )
     return (
         f"Offer {offer}: evidence C, assumed, not measured: {sizes} weigh {weight}, {LEAST_WEIGHT:.0%} is "

@@ -165,7 +165,7 @@ def _of_offer(
     mu = _named(names, said.mu + shrunk.cells)
     cells = _cell(rows)
     shift = cells.replace_strict(dict(mu), return_dtype=pl.Float64).to_numpy()
-    spreads = Spreads(_GRID * doubts.people, _PRIOR + np.log(np.maximum(_GRID, _SURE)))
+    spreads = Spreads(_GRID * doubts.people, _PRIOR)
     return OfferEffect(
         mu,
         _named(names, np.sqrt(shrunk.variances)),

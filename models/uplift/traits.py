@@ -1,10 +1,9 @@
 """Evidence B, by person: who answers a contact more than others of the same stage and tier?
 
 People of one cell differ from its shift by `z . b`, z their traits (`Scale`) and `b ~ Normal(0, t^2 / K)`
-for K traits, so that t is by how much people differ. t is integrated over its likelihood times its prior on
-a grid, as the spread of cells is. Its prior is that of cells times t: it avoids 0 (Chung, Rabe-Hesketh,
-Dorie, Gelman and Liu 2013, Psychometrika 78), since nobody believes that all people answer alike, and with
-few people slopes would else be taken for none before they could be seen.
+for K traits, so that t is by how much people differ. t has a half-t prior and is integrated over its
+likelihood on a grid, as the spread of cells is: where people are not seen to differ, the slopes all but
+vanish, and with no contacts what comes out is the cell's shift.
 
 The slopes come from a score that the draw protects. With T who was contacted, e how probable that was, y
 who came back and m who was expected to, it is the sum of `(T - e) (y - m - (T - e) m (1 - m) shift) z`. As
@@ -126,10 +125,11 @@ class Slopes:
         doubt = np.maximum(np.einsum("ik,kl,il->i", z, np.array(self.variance), z), 0)
         return Shift(shift.mu + more, np.sqrt(shift.sd**2 + doubt))
 
-    def strongest(self) -> str:
-        """The label along which people differ most surely."""
+    def told(self) -> str:
+        """By how much people differ, and along which label most surely."""
         sure = np.abs(self.mean) / np.sqrt(np.diag(np.array(self.variance)))
-        return self.scale.labels[int(np.argmax(sure))]
+        label = self.scale.labels[int(np.argmax(sure))]
+        return f"people of one stage and tier differ by {self.spread:.2f}, most surely by {label}"
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
