@@ -29,9 +29,9 @@ RECIPE = Recipe(
     value=VALUE,
     seed=42,
 )
-# As few folds as may be and half of the contacts, for speed; else the defaults. On development seeds who
+# As few folds as may be and a quarter of the contacts, for speed; else the defaults. On development seeds who
 # answers could not be told from noise with all contacts either.
-UPLIFT = UpliftOptions(folds=3, most_contacts=10_000)
+UPLIFT = UpliftOptions(folds=3, most_contacts=5_000)
 # One feature, or two, for each of: recency, frequency, money, rhythm, attrition, and the three traits.
 FEATURES = (
     "days_since_last_purchase",
