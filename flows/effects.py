@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 ABOUT = "about.json"
 # Raise it when the same contacts come to teach something else.
-_VERSION = 1
+_VERSION = 2
 _ASSUMED = "The effect of a contact is assumed, not measured yet (evidence C)."
 
 
@@ -91,7 +91,8 @@ def believe(settings: Settings, as_of: AsOf, features: Path, learned_in: Path | 
         if rows.is_empty():
             return Believed()
         there = pl.read_parquet_schema(min(features.iterdir()))
-        names = tuple(name for name in settings.uplift.features if name in there)
+        asked = dict.fromkeys((*settings.uplift.features, *settings.effect.traits))
+        names = tuple(name for name in asked if name in there)
         digest = _digest(settings, rows, names)
         folder = inputs.workspace(settings).learned(digest) if learned_in is None else learned_in / digest
         if not (folder / ABOUT).is_file():

@@ -1,6 +1,6 @@
 """Which settings the model and the decision take: training, value, effects, offers, the list, consent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
@@ -106,6 +106,29 @@ class AssumedEffect(Options):
     )
 
 
+def _features(names: tuple[str, ...], beside: Sequence[str] = ()) -> tuple[str, ...]:
+    """The names, when each is given once and is a feature, or one of those that are there beside features."""
+    from features.catalogue import CATALOGUE
+    from features.contracts import did_you_mean
+    from models.matrix import is_feature
+
+    unknown = [
+        name
+        for name in names
+        if name not in beside
+        and (not is_feature(name) or not any(feature.matches(name) for feature in CATALOGUE))
+    ]
+    if unknown:
+        known = [*beside, *(feature.name for feature in CATALOGUE if is_feature(feature.name))]
+        raise ValueError(
+            f"{', '.join(map(repr, unknown))}: no such feature that can be learned from; "
+            f"features/FEATURES.md lists them.{did_you_mean(unknown, known)}"
+        )
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{', '.join(map(repr, twice))} is given twice")
+    return names
+
+
 # What answers to a message are known to hang on: how likely people buy anyway, recency, frequency, money, age
 # as a customer, taste for discounts, the basket, and how they came.
 TRAITS = (
@@ -122,7 +145,7 @@ class EffectOptions(Options):
     traits: tuple[str, ...] = Field(
         default=TRAITS,
         description="features by which people may answer a contact differently once own contacts speak "
-        "(evidence B); what a shop lacks is left out",
+        "(evidence B), p0 among them; what a shop lacks is left out",
     )
     cautious_percentile: float = Field(
         default=0.2,
@@ -131,6 +154,11 @@ class EffectOptions(Options):
         description="percentile of the uncertainty of the expectation that must be above 0; above a half it "
         "would be bold, not cautious",
     )
+
+    @field_validator("traits")
+    @classmethod
+    def _are_traits(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return _features(names, beside=("p0",))
 
 
 class OfferOptions(Options):
@@ -209,24 +237,7 @@ class UpliftOptions(Options):
     @field_validator("features")
     @classmethod
     def _are_features(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        from features.catalogue import CATALOGUE
-        from features.contracts import did_you_mean
-        from models.matrix import is_feature
-
-        unknown = [
-            name
-            for name in names
-            if not is_feature(name) or not any(feature.matches(name) for feature in CATALOGUE)
-        ]
-        if unknown:
-            known = [feature.name for feature in CATALOGUE if is_feature(feature.name)]
-            raise ValueError(
-                f"{', '.join(map(repr, unknown))}: no such feature that can be learned from; "
-                f"features/FEATURES.md lists them.{did_you_mean(unknown, known)}"
-            )
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"{', '.join(map(repr, twice))} is given twice")
-        return names
+        return _features(names)
 
 
 class ContactOptions(Options):

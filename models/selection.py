@@ -179,7 +179,7 @@ def _is_promising() -> pl.Expr:
 
 
 def _held_share(options: ListOptions) -> pl.Expr:
-    """The share held out of people like each: half of those who are tried teach most."""
+    """The share held out of people like each: of those who are tried more, since it costs no money."""
     usual = pl.lit(options.control_share)
     if options.trial_control_share is None:
         return usual

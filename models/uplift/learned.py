@@ -13,11 +13,12 @@ import polars as pl
 
 from models.effects import Evidence, Shift, assumed
 from models.matrix import FeatureContract
-from models.options import TRAITS, EffectOptions, OfferOptions, UpliftOptions
+from models.options import EffectOptions, OfferOptions, UpliftOptions
 from models.uplift.contacts import contract_of, newest
 from models.uplift.curves import Estimate
 from models.uplift.model import UpliftModel, judge_uplift
 from models.uplift.pooled import LEAST_WEIGHT, Pooled, fit_pooled
+from models.uplift.traits import P0
 
 _JSON, _PART = "effects.json", "{}.{}.{}.ubj"
 
@@ -121,29 +122,23 @@ def learn(
         effect: what is assumed.
         options: how much A needs.
         seed: of the folds and draws.
-        contract: features that A learns from; default `contract_of` the rows.
+        contract: features that A learns from; default all of the rows, but for what is there for B alone.
 
     Raises:
         DataRefused: when rows cannot be compared.
     """
     pooled = fit_pooled(rows, offers, effect)
+    only_traits = {*rows.columns} & ({*effect.traits} - {P0, *options.features})
     models, notes, qini = {}, [], {}
     for offer in offers:
         own = newest(rows.filter(pl.col("offer_id") == offer.id), options.most_contacts)
-        verdict = judge_uplift(own, contract or contract_of(own), options, seed)
+        verdict = judge_uplift(own, contract or contract_of(own.drop(only_traits)), options, seed)
         if verdict.model is not None:
             models[offer.id] = verdict.model
         if verdict.qini:
             qini[offer.id] = verdict.qini
-        found = "; ".join((*verdict.notes, *_unknown(effect, rows)))
-        notes.append(_note(offer.id, pooled, found, learned=verdict.model is not None))
+        notes.append(_note(offer.id, pooled, "; ".join(verdict.notes), learned=verdict.model is not None))
     return Learned(pooled, models, effect, tuple(notes), qini)
-
-
-def _unknown(effect: EffectOptions, rows: pl.DataFrame) -> tuple[str, ...]:
-    """What was asked for and is not there; of the default traits a shop may lack any."""
-    names = [name for name in effect.traits if name not in (*TRAITS, *rows.columns)]
-    return (f"effect.traits names what no contact has: {', '.join(names)}",) if names else ()
 
 
 def _note(offer: str, pooled: Pooled, found: str, *, learned: bool) -> str:
@@ -153,7 +148,7 @@ def _note(offer: str, pooled: Pooled, found: str, *, learned: bool) -> str:
         return f"Offer {offer}: evidence A, learned per person from {sizes}; {found}."
     if pooled.speaks_for(offer):
         effect = f"{one.mean:+.2f} (sd {one.mean_sd:.2f}) on the log-odds"
-        apart = "" if one.slopes is None else f"; {one.slopes.told()}"
+        apart = "" if one.slopes is None else f"; {one.slopes.sentence}"
         return (
             f"Offer {offer}: evidence B, {effect}, pooled from {sizes}, which weigh {weight} of it{apart}; "
             f"{found}."

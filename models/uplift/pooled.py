@@ -2,11 +2,11 @@
 
 Cells (an offer to a stage and tier) differ from what is assumed by `e ~ Normal(m, t^2)`, the offer's mean
 by `m ~ Normal(0, s^2 / 2)`, with s the doubt of the assumption. Half of the doubt is about the offer, a
-quarter about its cells, a quarter about people of one cell (`models.uplift.traits`): t has a half-t prior
-of mean square s^2 / 4 (Gelman 2006), so that with no contacts what comes out is what was assumed. t is
-integrated over its restricted likelihood times prior on a grid, as in the normal-normal model of random
-effects (Rover 2020, J. Stat. Softw. 93(6)): with few cells a plugged-in moment estimate is too often 0, and
-its intervals too short.
+quarter about its cells, a quarter about people of one cell (`models.uplift.traits`; where nothing is known
+of them, cells have both quarters): t has a half-t prior of mean square s^2 / 4 (Gelman 2006), so that with
+no contacts what comes out is what was assumed. t is integrated over its restricted likelihood times prior
+on a grid, as in the normal-normal model of random effects (Rover 2020, J. Stat. Softw. 93(6)): with few
+cells a plugged-in moment estimate is too often 0, and its intervals too short.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,12 @@ from models.options import EffectOptions, OfferOptions
 from models.tiers import Tier
 from models.uplift.contacts import ordered
 from models.uplift.odds import Strata, stratified
-from models.uplift.traits import Slopes, Spreads, fit_slopes
+from models.uplift.traits import Scale, Slopes, Spreads, fit_slopes
 
 # Own contacts speak for an offer once they weigh this much against the assumption; before, it stays C.
 LEAST_WEIGHT = 0.1
 _CELLS = tuple((str(stage), str(tier)) for stage in Stage for tier in Tier)
-# Spreads of cells and their prior, a half-t with 4 degrees of freedom, where its mean square is 1.
+# Spreads of cells, or of people of one, and their prior: a half-t, 4 degrees of freedom, mean square 1.
 _GRID = np.linspace(0, 8, 161)
 _PRIOR = (1 + _GRID**2 / 4) ** -2.5
 _GRID, _PRIOR = _GRID / np.sqrt((_PRIOR * _GRID**2).sum() / _PRIOR.sum()), np.log(_PRIOR)
@@ -118,8 +118,8 @@ def fit_pooled(rows: pl.DataFrame, offers: Sequence[OfferOptions], effect: Effec
     """Pool the own contacts of each offer.
 
     Args:
-        rows: contacts: `models.uplift.contacts.NEEDED`, `offer_id`, `stage`, `value_tier`; of offers that are
-            not given none is read.
+        rows: contacts: `models.uplift.contacts.NEEDED`, `offer_id`, `stage`, `value_tier`, and where they are
+            known `p0` and the traits of `effect`; of offers that are not given none is read.
         offers: what can be offered.
         effect: what is assumed.
 
@@ -158,8 +158,8 @@ def _of_offer(
         # Nothing was seen, or the config leaves no doubt: what is assumed.
         mean, sd = float(said.mu.mean()), float(said.sd.mean())
         return OfferEffect(_named(names, said.mu), _named(names, said.sd), mean, sd, 0.0, *sizes)
-    traits = [name for name in effect.traits if name in rows.columns]
-    doubts = _Doubts.of(float(doubt[0]), by_person=bool(traits))
+    scale = Scale.of(rows, effect.traits)
+    doubts = _Doubts.of(float(doubt[0]), by_person=bool(scale.names))
     shrunk = _shrunk(excess, information, doubts)
     mean = float((information * said.mu).sum() / information.sum()) + shrunk.mean
     mu = _named(names, said.mu + shrunk.cells)
@@ -174,7 +174,7 @@ def _of_offer(
         _weight(information, doubts),
         *sizes,
         _held_missing(information, doubts, sizes[1]),
-        fit_slopes(rows, traits, cells, shift, spreads),
+        fit_slopes(rows, scale, cells, shift, spreads) if scale.names else None,
     )
 
 

@@ -42,6 +42,7 @@ class Standing:
         weight: of own contacts in the pooled shift, 0 to 1.
         qini: of who answers, per customer; None when there was too little to learn from.
         missing: what the next evidence takes; empty for A.
+        people: how people of one stage and tier differ, where the effect is pooled; a sentence.
     """
 
     offer: str
@@ -54,12 +55,13 @@ class Standing:
     weight: float
     qini: Estimate | None
     missing: str
+    people: str = ""
 
     @property
     def sentence(self) -> str:
         """For people."""
         sizes = f"{self.contacted:,} contacted and {self.held:,} held out"
-        more = f" {self.missing}" if self.missing else ""
+        more = "".join(f" {one}" for one in (self.people, self.missing) if one)
         if self.evidence is Evidence.ASSUMED:
             return f"Offer {self.offer}: the effect is assumed, not measured (evidence C).{more}"
         how = "learned per person" if self.evidence is Evidence.MEASURED else "pooled"
@@ -148,6 +150,7 @@ def _one(own: pl.DataFrame, learned: Learned, offer: str, options: UpliftOptions
         weight=known.weight,
         qini=learned.qini.get(offer, {}).get(CONVERSION),
         missing=_missing(own, evidence, known.held_missing, options),
+        people=f"{known.slopes.sentence}." if evidence is Evidence.POOLED and known.slopes else "",
     )
 
 
