@@ -196,10 +196,10 @@ def test_a_doubtless_config_is_kept():
 
 def test_by_whom_people_differ_is_told_and_what_is_there_for_it_alone_is_no_feature_of_a_model():
     rng = np.random.default_rng(10)
-    rows = contacts(people(4000, rng), 0.3, rng).with_columns(noise=pl.Series(rng.normal(size=4000)))
+    rows = contacts(people(400, rng), 0.3, rng)
     asked = EffectOptions(traits=("p0", "orders_90d", "orders"))
     rows = rows.with_columns(orders_90d=pl.col("orders") / 4)
-    options = UpliftOptions(least_in_arm=50, least_returns=10, features=("orders",))
+    options = UpliftOptions(folds=3, least_in_arm=50, least_returns=10, features=("orders",))
     learned = learn(rows, [MAIL], asked, options, seed=1)
     assert learned.pooled.offers["message"].slopes.sentence in learned.notes[0]
     assert "orders_90d" in learned.reads
