@@ -13,13 +13,13 @@ Biometrika 108). Shifts are small, so that one step from the cell's is enough.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.confidence import Z_LEVEL
 from models.effects import Shift
 from models.log_odds import expit, logit
 from models.matrix import is_category, is_number
@@ -130,16 +130,18 @@ class Slopes:
 
     @property
     def sentence(self) -> str:
-        """For people: by how much shifts differ, and along which label most surely."""
+        """For people: by how much shifts differ, and along which label most surely.
+
+        Only what holds at 90 % though the surest of so many labels was looked for (Bonferroni).
+        """
         sure = np.abs(self.mean) / np.sqrt(np.diag(np.array(self.variance)))
         place = int(np.argmax(sure))
-        if sure[place] < Z_LEVEL:
+        if sure[place] < NormalDist().inv_cdf(1 - 0.05 / len(sure)):
             return "Within a stage and tier nobody is seen to answer more than others"
+        label = self.scale.labels[place]
+        who = f"a higher {label}" if label in self.scale.numbers else label
         more = "more" if self.mean[place] > 0 else "less"
-        return (
-            f"Within a stage and tier shifts differ by {self.spread:.2f}; people with a higher "
-            f"{self.scale.labels[place]} answer {more}"
-        )
+        return f"Within a stage and tier shifts differ by {self.spread:.2f}; people with {who} answer {more}"
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
