@@ -23,9 +23,8 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not server and not postgres and not dask"
 
-# One more at a time than there are cores: whole nights spend a tenth of their time waiting.
 test-all: setup
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Speed and memory against other tools: one table, and bench.json. Never part of the tests.
 bench: setup
