@@ -52,6 +52,20 @@ class Selected:
     figures: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Those who are selected, and what `Selected` tells of the choice.
+
+    `is_short`: money or the capacity of the list left somebody out or with a lesser offer; stock, or room on
+    a channel, that is used up is no reason.
+    """
+
+    people: pl.DataFrame
+    path: pl.DataFrame
+    figures: Mapping[str, Any]
+    is_short: bool
+
+
 def with_potential(people: pl.DataFrame, options: ListOptions, currency: str) -> pl.DataFrame:
     """Add what stands against contacting people for profit: `cut`, a `Reason`, or null for strong potential.
 
@@ -116,38 +130,48 @@ def select(people: pl.DataFrame, offers: pl.DataFrame, rules: Rules, day: date, 
     """
     options = rules.list
     main, explore = limits(options, rules.offers, rules.currency).split(options.explore_share)
-    drawn = people.with_columns(held_share=_held_share(options)).with_columns(
-        is_universal(options.universal_share, options.salt, day, options.universal_period),
-        is_control(pl.col("held_share"), options.salt, list_id),
-    )
-    strong = drawn.filter(pl.all_horizontal(pl.col("reason", "cut").is_null()))
-    selected, found = _chosen(strong, offers.filter(pays()), main, rules)
-    walked, figures = found
-    below = _with_plenty(drawn.join(selected, on="customer_id", how="anti"), offers, rules)
-    tried = below.clear()
-    if options.trial_control_share is not None and selected.height == strong.height:
-        tried = _trial(below, main, main.left(selected.filter(_contacted())), rules)
-    contacted = sum(int(some.select(_contacted().sum()).item()) for some in (selected, tried))
-    untried = below.join(tried, on="customer_id", how="anti")
+    strong, weak = _drawn(people, offers, rules, day, list_id)
+    sure = _chosen(strong, offers.filter(pays()), main, rules)
+    tried = _tried(weak, sure, main, rules)
+    contacted = sum(int(some.select(_contacted().sum()).item()) for some in (sure.people, tried))
+    beyond = _with_plenty(strong.join(sure.people, on="customer_id", how="anti"), offers, rules)
+    untried = pl.concat([beyond, weak.join(tried, on="customer_id", how="anti")])
     explored = _explore(untried, explore, contacted, options, list_id)
-    enrolled = pl.concat(
-        [_assign(selected, options, Selection.PROFIT), _assign(tried, options, Selection.EXPLORE), explored]
-    )
+    own = [(sure.people, Selection.PROFIT), (tried, Selection.EXPLORE)]
+    enrolled = pl.concat([*(_assign(some, options, why) for some, why in own), explored])
     left_out = pl.coalesce("reason", "cut", pl.lit(str(Reason.BEYOND_BUDGET)))
     rest = people.join(enrolled, on="customer_id", how="anti").with_columns(reason=left_out)
     there = people.drop(_OFFER).join(enrolled, on="customer_id")
-    return Selected(pl.concat([there, rest], how="diagonal").sort("customer_id"), walked, figures)
+    everyone = pl.concat([there, rest], how="diagonal").sort("customer_id")
+    return Selected(everyone, sure.path, sure.figures)
 
 
-def _chosen(
-    people: pl.DataFrame, offers: pl.DataFrame, limits: Limits, rules: Rules
-) -> tuple[pl.DataFrame, tuple[pl.DataFrame, dict[str, Any]]]:
-    """Those of the people who are selected, with the offer they are made; the path, and the figures."""
+def _drawn(
+    people: pl.DataFrame, offers: pl.DataFrame, rules: Rules, day: date, list_id: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The eligible with strong potential and the others, these with the offer they can be tried with.
+
+    How many are held out follows from that offer, so it is known before anybody is drawn.
+    """
+    options, eligible = rules.list, people.filter(pl.col("reason").is_null())
+    weak = _with_plenty(eligible.filter(pl.col("cut").is_not_null()), offers, rules)
+    both = [
+        some.with_columns(held_share=_held_share(options)).with_columns(
+            is_universal(options.universal_share, options.salt, day, options.universal_period),
+            is_control(pl.col("held_share"), options.salt, list_id),
+        )
+        for some in (eligible.filter(pl.col("cut").is_null()), weak)
+    ]
+    return both[0], both[1]
+
+
+def _chosen(people: pl.DataFrame, offers: pl.DataFrame, limits: Limits, rules: Rules) -> _Chosen:
+    """Those of the people who are selected, with the offer they are made."""
     drawn = people.select("customer_id", contacted=_contacted())
     entries = in_hash_order(
-        offers.select("customer_id", "offer_id", "expected_incremental_profit", "expected_cost").join(
-            drawn, on="customer_id"
-        ),
+        offers.select(
+            "customer_id", "offer_id", "channel", "expected_incremental_profit", "expected_cost"
+        ).join(drawn, on="customer_id"),
         rules.list.salt,
     )
     numbers = choices(entries, [offer.id for offer in rules.offers], rules.list.salt)
@@ -155,27 +179,44 @@ def _chosen(
     taken = entries[found.entry[found.entry != NONE]].select("customer_id", "offer_id")
     made = offers.join(taken, on=["customer_id", "offer_id"], how="semi")
     selected = people.drop(_OFFER).join(made, on="customer_id", validate="1:1")
-    return selected, (path(numbers, found, rules.currency), _figures(found, rules.currency))
+    open_ = entries.filter(~limits.is_used_up(selected.filter(_contacted())))
+    missed = open_.join(selected, on="customer_id", how="anti")
+    return _Chosen(
+        selected,
+        path(numbers, found, rules.currency),
+        _figures(found, rules.currency),
+        is_short=found.fits < len(found.walked) or not missed.is_empty(),
+    )
 
 
-def _trial(below: pl.DataFrame, whole: Limits, left: Limits, rules: Rules) -> pl.DataFrame:
+def _tried(weak: pl.DataFrame, sure: _Chosen, whole: Limits, rules: Rules) -> pl.DataFrame:
     """People whom what is left is tried on: by the expected profit worth a contact, only not surely so.
 
-    While effects are assumed all that is left: each contact is an experiment then. Once own contacts speak, a
-    share of the whole, so that a few unlucky outcomes do not end all learning.
-    Nobody is tried before everybody with strong potential is selected, and where nothing limits the list
-    nothing is left: it is known then what there was to spend.
+    Where an effect is assumed all that is left: each contact is an experiment then. Where own contacts speak,
+    of what that leaves at most a share of the whole, so that a few unlucky outcomes do not end all learning.
+    Nobody is tried while the limits leave those who come first short, so that more money only adds people.
+    Where nothing limits the list nothing is left: it is known then what there was to spend.
     """
-    if left.budget is None and left.capacity is None:
-        return below.clear()
-    promising = below.filter(pl.col("reason").is_null() & _is_promising() & ~pl.col("is_universal"))
-    if (promising["evidence"] != str(Evidence.ASSUMED)).any():
-        left = left.at_most(whole.split(rules.list.trial_share)[1])
-    return _chosen(promising, promising.select(APPRAISALS.names()), left, rules)[0]
+    left = whole.left(sure.people.filter(_contacted()))
+    is_unlimited = left.budget is None and left.capacity is None
+    if sure.is_short or is_unlimited or rules.list.trial_control_share is None:
+        return weak.clear()
+    promising = weak.filter(_is_promising() & ~pl.col("is_universal"))
+    unknown, known = promising.filter(_is_assumed()), promising.filter(~_is_assumed())
+    first = _chosen(unknown, unknown.select(APPRAISALS.names()), left, rules)
+    if first.is_short:
+        return first.people
+    rest = left.left(first.people.filter(_contacted())).at_most(whole.split(rules.list.trial_share)[1])
+    second = _chosen(known, known.select(APPRAISALS.names()), rest, rules)
+    return pl.concat([first.people, second.people])
 
 
 def _is_promising() -> pl.Expr:
     return pl.col("cut").eq_missing(str(Reason.NOT_PROFITABLE)) & (_EIP > 0) & ~pl.col("harmful")
+
+
+def _is_assumed() -> pl.Expr:
+    return pl.col("evidence") == str(Evidence.ASSUMED)
 
 
 def _held_share(options: ListOptions) -> pl.Expr:
@@ -187,7 +228,7 @@ def _held_share(options: ListOptions) -> pl.Expr:
     usual = pl.lit(options.control_share)
     if options.trial_control_share is None:
         return usual
-    first = _is_promising() & (pl.col("evidence") == str(Evidence.ASSUMED))
+    first = _is_promising() & _is_assumed()
     return pl.when(first).then(pl.lit(options.trial_control_share)).otherwise(usual)
 
 
@@ -218,7 +259,7 @@ def _with_plenty(people: pl.DataFrame, offers: pl.DataFrame, rules: Rules) -> pl
     plenty = offers.filter(~pl.col("offer_id").is_in(scarce))
     ranked = pl.concat([best(some, rules.list.salt) for some in by_merit(plenty)])
     first = ranked.unique("customer_id", keep="first", maintain_order=True)
-    return people.drop(_OFFER).join(first, on="customer_id", validate="1:1")
+    return people.drop(_OFFER).join(first, on="customer_id", validate="1:1").select(people.columns)
 
 
 def _assign(selected: pl.DataFrame, options: ListOptions, why: Selection) -> pl.DataFrame:

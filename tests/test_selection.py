@@ -1,5 +1,7 @@
 """Who is chosen, within budget and capacity; laws of the list."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -323,6 +325,104 @@ def test_nobody_is_tried_without_a_limit_or_when_trials_are_off_or_before_all_wh
     tight, ample = (decided(frame, rules(budget=b, offers=(sure, vague))) for b in (1.0, 2.0))
     assert tight.winback["selection"].unique().to_list() == ["profit"]
     assert dict(ample.winback["selection"].value_counts().iter_rows()) == {"profit": 30, "explore": 10}
+
+
+class Taught:
+    """What is known of each offer: mean and standard deviation of its effect, and from what."""
+
+    reads = ()
+
+    def __init__(self, **offers: tuple[float, float, Evidence]) -> None:
+        self.offers = offers
+
+    def shift(self, people, offer):
+        mu, sd, evidence = self.offers[offer.id]
+        return Shift(np.full(people.height, mu), np.full(people.height, sd)), evidence
+
+
+def enrolled(decision):
+    return pl.concat([decision.winback, decision.holdout], how="diagonal")
+
+
+def two_kinds(lapsed: int, active: int) -> pl.DataFrame:
+    others = copies(active, stage="active").with_columns(customer_id="x" + pl.col("customer_id"))
+    return pl.concat([copies(lapsed), others])
+
+
+def test_people_are_held_out_by_the_offer_they_are_tried_with_and_not_by_a_better_scarce_one():
+    offers = (OfferOptions(id="gift", stock=5), OfferOptions(id="note"))
+    effects = Taught(gift=(0.3, 0.6, Evidence.POOLED), note=(0.2, 0.4, Evidence.ASSUMED))
+    rule = rules(offers=offers, effects=effects, budget=10.0, control_share=0.1)
+    found = enrolled(decided(copies(400), rule))
+    assert found["offer_id"].unique().to_list() == ["note"]
+    assert found["assignment_probability"].unique().sort().to_list() == [0.33, 0.67]
+    turned = Taught(gift=(0.3, 0.6, Evidence.ASSUMED), note=(0.2, 0.4, Evidence.POOLED))
+    found = enrolled(decided(copies(400), replace(rule, effects=turned)))
+    assert found["assignment_probability"].unique().sort().to_list() == [0.1, 0.9]
+
+
+def test_a_scarce_offer_worth_a_trial_keeps_nobody_from_being_explored_with_another():
+    offers = (OfferOptions(id="gift", stock=5), OfferOptions(id="note"))
+    vain = Taught(gift=(0.3, 0.6, Evidence.ASSUMED), note=(0.0, 0.1, Evidence.ASSUMED))
+    sure = copies(50).with_columns(customer_id="y" + pl.col("customer_id"), p0=pl.lit(0.5))
+    frame = pl.concat([copies(300), sure.with_columns(stage=pl.lit("new"))])
+    letter = OfferOptions(id="letter", stages=("new",))
+    vain.offers["letter"] = (0.5, 0.05, Evidence.POOLED)
+    rule = rules(offers=(*offers, letter), effects=vain, capacity=80, explore_share=0.3, control_share=0.1)
+    decision = decided(frame, rule)
+    explored = decision.winback.filter(pl.col("arm") == "explore")
+    below = [one for one in frame["customer_id"] if one.startswith("c")]
+    drawn = pl.DataFrame({"person_id": below}).filter(~is_control(0.1, "winback", decision.list_id))
+    assert explored["offer_id"].unique().to_list() == ["note"]
+    chance = pytest.approx(0.9 * explored.height / drawn.height, abs=1e-6)
+    assert explored["assignment_probability"].unique().to_list() == [chance]
+
+
+NOTE_AND_CALL = (OfferOptions(id="note", stages=("lapsed",)), OfferOptions(id="call", stages=("active",)))
+
+
+def test_an_offer_that_own_contacts_speak_for_does_not_hold_back_the_trials_of_another():
+    effects = Taught(note=(0.2, 0.4, Evidence.ASSUMED), call=(0.2, 0.4, Evidence.POOLED))
+    rule = rules(offers=NOTE_AND_CALL, effects=effects, budget=10.0, trial_share=0.25, control_share=0.1)
+    by_offer = decided(two_kinds(900, 1), rule).winback["offer_id"].to_list()
+    assert by_offer == ["note"] * 200
+    decision = decided(two_kinds(30, 400), rule)
+    assert enrolled(decision).filter(pl.col("offer_id") == "note").height == 30
+    assert decision.winback.filter(pl.col("offer_id") == "call").height == 50
+
+
+def test_what_is_used_up_stops_no_trials_with_something_else():
+    sure, unsure = (0.3, 0.01, Evidence.POOLED), (0.2, 0.4, Evidence.ASSUMED)
+    for scarce, most, room in (
+        ({"stock": 10}, 10, {}),
+        ({"stock": 0}, 0, {}),
+        ({"channel": "sms"}, 0, {"sms": 0}),
+    ):
+        offers = (NOTE_AND_CALL[0].model_copy(update=scarce), NOTE_AND_CALL[1])
+        rule = rules(
+            offers=offers, effects=Taught(note=sure, call=unsure), budget=20.0, channel_capacity=room
+        )
+        decision = decided(two_kinds(50, 60), rule)
+        assert decision.winback.filter(pl.col("selection") == "profit").height == most
+        assert enrolled(decision).filter(pl.col("offer_id") == "call").height == 60
+
+
+def test_nobody_is_tried_while_the_budget_leaves_somebody_with_a_lesser_offer():
+    gift = OfferOptions(id="gift", cost=4.0, stages=("lapsed",))
+    effects = Taught(
+        note=(0.3, 0.01, Evidence.POOLED),
+        gift=(1.5, 0.01, Evidence.POOLED),
+        call=(0.2, 0.4, Evidence.ASSUMED),
+    )
+    rule = rules(offers=(*NOTE_AND_CALL, gift), effects=effects, trial_control_share=0.5)
+    frame = two_kinds(1, 60)
+    tight, ample = (decided(frame, replace(rule, list=_with(rule.list, budget=b))) for b in (1.5, 3.0))
+    assert tight.winback["offer_id"].to_list() == ["note"]
+    assert set(ample.winback["offer_id"]) == {"gift", "call"}
+
+
+def _with(options, **changes):
+    return options.model_copy(update=changes)
 
 
 def test_once_own_contacts_speak_trials_keep_to_their_share_and_no_more_are_held_out_than_elsewhere():
