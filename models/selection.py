@@ -223,13 +223,14 @@ def _held_share(options: ListOptions) -> pl.Expr:
     """The share held out of people like each: more of those on whom an assumed effect is tried.
 
     It costs no money, and what the first contacts teach decides who is listed for months. Once own contacts
-    speak, each person held out is one fewer to earn from, and teaches little that is not known.
+    speak, each person held out is one fewer to earn from, and teaches little that is not known. Where lists
+    hold out nobody, all who are tried keep the share: with nobody to compare to they would teach nothing.
     """
     usual = pl.lit(options.control_share)
     if options.trial_control_share is None:
         return usual
-    first = _is_promising() & _is_assumed()
-    return pl.when(first).then(pl.lit(options.trial_control_share)).otherwise(usual)
+    more = _is_promising() & (_is_assumed() | pl.lit(options.control_share == 0))
+    return pl.when(more).then(pl.lit(options.trial_control_share)).otherwise(usual)
 
 
 def _contacted() -> pl.Expr:

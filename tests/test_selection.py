@@ -421,6 +421,16 @@ def test_nobody_is_tried_while_the_budget_leaves_somebody_with_a_lesser_offer():
     assert set(ample.winback["offer_id"]) == {"gift", "call"}
 
 
+def test_without_controls_on_the_list_people_who_are_tried_keep_theirs():
+    pooled = Taught(message=(0.2, 0.4, Evidence.POOLED))
+    found = enrolled(decided(copies(400), rules(budget=10.0, control_share=0.0, effects=pooled)))
+    assert found["assignment_probability"].unique().sort().to_list() == [0.33, 0.67]
+    assert set(found["selection"]) == {"explore"}
+    sure = Taught(message=(0.2, 0.01, Evidence.POOLED))
+    listed_only = decided(copies(400), rules(budget=10.0, control_share=0.0, effects=sure))
+    assert listed_only.holdout.is_empty()
+
+
 def _with(options, **changes):
     return options.model_copy(update=changes)
 
