@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from decision_world import DAY, appraised, copies, decided, listed, people, rules
+from decision_world import DAY, Taught, appraised, copies, decided, listed, people, rules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_lists import written
@@ -27,6 +27,7 @@ from models.assignment import is_control, is_universal
 from models.choices import choices, in_hash_order
 from models.contenders import pays
 from models.decision import Decision
+from models.effects import Evidence
 from models.eligibility import ENROLMENTS, Known
 from models.hull import NONE, steps
 from models.options import AssumedEffect, ConsentOptions, ContactOptions, EffectOptions, OfferOptions
@@ -181,6 +182,18 @@ def tables(known: Mapping[str, Mapping[str, Any]]) -> Known:
 
 
 CROWDS = st.builds(drawn, seed=st.integers(0, 10**6), size=st.integers(1, 120))
+# Of each offer: as assumed, assumed of one that is tried, or learned from own contacts, surely or hardly.
+TAUGHT = st.dictionaries(
+    st.sampled_from([offer.id for offer in OFFERS]),
+    st.sampled_from(
+        [
+            (0.3, 0.6, Evidence.ASSUMED),
+            (0.2, 0.4, Evidence.POOLED),
+            (0.3, 0.05, Evidence.POOLED),
+            (-0.4, 0.2, Evidence.POOLED),
+        ]
+    ),
+)
 LIMITS = st.fixed_dictionaries(
     {
         "budget": st.none() | st.floats(0, 30),
@@ -190,6 +203,8 @@ LIMITS = st.fixed_dictionaries(
         "control_share": st.sampled_from([0.0, 0.3]),
         "universal_share": st.sampled_from([0.0, 0.2]),
         "explore_share": st.sampled_from([0.0, 0.3]),
+        "trial_share": st.sampled_from([0.0, 0.5]),
+        "taught": TAUGHT,
     }
 )
 
@@ -197,7 +212,8 @@ LIMITS = st.fixed_dictionaries(
 def ruled(limits: Mapping[str, object]) -> Rules:
     own = dict(limits)
     gift = GIFT.model_copy(update={"stock": own.pop("stock")})
-    return rules(offers=(gift, *OFFERS[1:]), consent=ConsentOptions(basis="column"), **own)
+    effects = Taught(**own.pop("taught", {}))
+    return rules(offers=(gift, *OFFERS[1:]), consent=ConsentOptions(basis="column"), effects=effects, **own)
 
 
 def enrolled(decision: Decision) -> list[str]:
@@ -217,6 +233,47 @@ def test_nobody_is_contacted_who_is_held_out_suppressed_or_has_not_agreed(some: 
     names = pl.DataFrame({"person_id": contacted}, schema={"person_id": pl.String})
     assert names.filter(is_universal(rule.list.universal_share, salt, DAY, year)).is_empty()
     assert names.filter(is_control(rule.list.control_share, salt, decision.list_id)).is_empty()
+
+
+@given(some=CROWDS, limits=LIMITS)
+@settings(max_examples=25)
+def test_each_is_contacted_or_held_out_by_the_chance_that_is_told_of_them(some: Crowd, limits):
+    decision = decided(some.people, ruled(limits), some.known)
+    both = pl.concat([decision.winback, decision.holdout], how="diagonal").filter(
+        pl.col("arm").is_in(["treatment", "control"])
+    )
+    told = pl.col("assignment_probability")
+    is_held = pl.col("arm") == "control"
+    drawn = is_control(pl.when(is_held).then(told).otherwise(1 - told), "winback", decision.list_id)
+    persons = both.with_columns(person_id=pl.col("customer_id").replace_strict(some.person))
+    assert persons.filter(is_held != drawn).is_empty()
+
+
+@given(some=CROWDS, limits=LIMITS)
+@settings(max_examples=25)
+def test_nobody_is_tried_while_somebody_who_surely_pays_could_still_be_made_an_offer(some: Crowd, limits):
+    rule = ruled(limits)
+    decision = decided(some.people, rule, some.known)
+    sure = decision.winback.filter(pl.col("selection") == "profit")
+    made = {name: dict(sure[name].value_counts().iter_rows()) for name in ("offer_id", "channel")}
+    room = {
+        channel: most - int(most * limits["explore_share"])
+        for channel, most in limits["channel_capacity"].items()
+    }
+    stock = {} if limits["stock"] is None else {"gift": limits["stock"]}
+    paying = appraised(some.people, rule).offers.lazy().filter(pays()).collect()
+    waiting = decision.excluded.filter(pl.col("reason") == "beyond_budget")["customer_id"].to_list()
+    could = [
+        one
+        for one, offer, channel in paying.select("customer_id", "offer_id", "channel").rows()
+        if one in waiting
+        and (one, channel) in some.allowed
+        and made["offer_id"].get(offer, 0) < stock.get(offer, 999)
+        and made["channel"].get(channel, 0) < room.get(channel, 999)
+    ]
+    both = pl.concat([decision.winback, decision.holdout], how="diagonal")
+    tried = both.filter(pl.col("selection") == "explore", pl.col("arm") != "explore")
+    assert tried.is_empty() or not could
 
 
 @given(some=CROWDS, limits=LIMITS)
@@ -258,10 +315,16 @@ def test_a_list_keeps_to_budget_capacity_channels_and_stock_all_at_once(some: Cr
         assert found.filter(pl.col("channel") == channel).height <= most
 
 
-@given(some=CROWDS, less=st.floats(0, 30), more=st.floats(0, 30))
-@settings(max_examples=30)
-def test_with_stock_and_room_to_spare_a_bigger_budget_only_adds_people(some: Crowd, less, more):
-    plenty = {"capacity": 500, "channel_capacity": {"email": 500, "sms": 500}, "stock": 500, **ARMS}
+@given(some=CROWDS, less=st.floats(0, 30), more=st.floats(0, 30), taught=TAUGHT)
+@settings(max_examples=40)
+def test_with_stock_and_room_to_spare_a_bigger_budget_only_adds_people(some: Crowd, less, more, taught):
+    plenty = {
+        "taught": taught,
+        "capacity": 500,
+        "channel_capacity": {"email": 500, "sms": 500},
+        "stock": 500,
+        **ARMS,
+    }
     small, big = (
         decided(some.people, ruled({**plenty, "budget": budget}), some.known)
         for budget in (less, less + more)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from decision_world import DAY, appraised, copies, decided, listed, people, reasons, rules
+from decision_world import DAY, Taught, appraised, copies, decided, listed, people, reasons, rules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -325,19 +325,6 @@ def test_nobody_is_tried_without_a_limit_or_when_trials_are_off_or_before_all_wh
     tight, ample = (decided(frame, rules(budget=b, offers=(sure, vague))) for b in (1.0, 2.0))
     assert tight.winback["selection"].unique().to_list() == ["profit"]
     assert dict(ample.winback["selection"].value_counts().iter_rows()) == {"profit": 30, "explore": 10}
-
-
-class Taught:
-    """What is known of each offer: mean and standard deviation of its effect, and from what."""
-
-    reads = ()
-
-    def __init__(self, **offers: tuple[float, float, Evidence]) -> None:
-        self.offers = offers
-
-    def shift(self, people, offer):
-        mu, sd, evidence = self.offers[offer.id]
-        return Shift(np.full(people.height, mu), np.full(people.height, sd)), evidence
 
 
 def enrolled(decision):
