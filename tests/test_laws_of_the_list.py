@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 import pytest
 from decision_world import DAY, Taught, appraised, copies, decided, listed, people, rules
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_lists import written
 
@@ -182,18 +182,11 @@ def tables(known: Mapping[str, Mapping[str, Any]]) -> Known:
 
 
 CROWDS = st.builds(drawn, seed=st.integers(0, 10**6), size=st.integers(1, 120))
-# Of each offer: as assumed, assumed of one that is tried, or learned from own contacts, surely or hardly.
-TAUGHT = st.dictionaries(
-    st.sampled_from([offer.id for offer in OFFERS]),
-    st.sampled_from(
-        [
-            (0.3, 0.6, Evidence.ASSUMED),
-            (0.2, 0.4, Evidence.POOLED),
-            (0.3, 0.05, Evidence.POOLED),
-            (-0.4, 0.2, Evidence.POOLED),
-        ]
-    ),
-)
+# Of some offers: assumed and worth a trial, the same of own contacts, surely good, harmful.
+UNSURE, SPOKEN = (0.3, 0.6, Evidence.ASSUMED), (0.2, 0.4, Evidence.POOLED)
+SURE, HARMFUL = (0.3, 0.05, Evidence.POOLED), (-0.4, 0.2, Evidence.POOLED)
+KINDS = st.sampled_from([UNSURE, UNSURE, SPOKEN, SPOKEN, SURE, HARMFUL])
+TAUGHT = st.dictionaries(st.sampled_from([offer.id for offer in OFFERS]), KINDS)
 LIMITS = st.fixed_dictionaries(
     {
         "budget": st.none() | st.floats(0, 30),
@@ -207,6 +200,17 @@ LIMITS = st.fixed_dictionaries(
         "taught": TAUGHT,
     }
 )
+
+
+# Where places that stayed empty are filled until the money ends.
+FILLED_UP: Mapping[str, object] = {
+    "budget": 29.98,
+    "channel_capacity": {"sms": 6},
+    "stock": None,
+    "control_share": 0.3,
+    "explore_share": 0.0,
+    "taught": {"gift": SURE, "note": SPOKEN, "tenth": SURE},
+}
 
 
 def ruled(limits: Mapping[str, object]) -> Rules:
@@ -247,10 +251,19 @@ def test_each_is_contacted_or_held_out_by_the_chance_that_is_told_of_them(some: 
     drawn = is_control(pl.when(is_held).then(told).otherwise(1 - told), "winback", decision.list_id)
     persons = both.with_columns(person_id=pl.col("customer_id").replace_strict(some.person))
     assert persons.filter(is_held != drawn).is_empty()
+    held = both.with_columns(share=pl.when(is_held).then(told).otherwise(1 - told).round(6))
+    assert (
+        held.select("selection", "evidence", "share")
+        .unique()
+        .select("selection", "evidence")
+        .is_unique()
+        .all()
+    )
 
 
 @given(some=CROWDS, limits=LIMITS)
 @settings(max_examples=25)
+@example(some=drawn(77886, 112), limits=FILLED_UP)
 def test_nobody_is_tried_while_somebody_who_surely_pays_could_still_be_made_an_offer(some: Crowd, limits):
     rule = ruled(limits)
     decision = decided(some.people, rule, some.known)
@@ -317,6 +330,7 @@ def test_a_list_keeps_to_budget_capacity_channels_and_stock_all_at_once(some: Cr
 
 @given(some=CROWDS, less=st.floats(0, 30), more=st.floats(0, 30), taught=TAUGHT)
 @settings(max_examples=40)
+@example(some=drawn(296872, 69), less=16.99, more=6.65, taught={"gift": UNSURE})
 def test_with_stock_and_room_to_spare_a_bigger_budget_only_adds_people(some: Crowd, less, more, taught):
     plenty = {
         "taught": taught,
