@@ -13,7 +13,7 @@ from flows.told_of_replays import rows, sentences
 from models.afterwards import TRIAL, organic, policy, randomised, worth
 from models.backtest import PEOPLE, agreement, overall, people, table
 from models.eligibility import ENROLMENTS, Known
-from models.options import ValueOptions
+from models.options import AssumedEffect, EffectOptions, ValueOptions
 from models.outputs import scores
 
 
@@ -60,6 +60,20 @@ def test_who_rests_from_a_replayed_list_is_still_compared_with_the_night_before(
     found = people(scored, decision, decided(everyone, rules()))
     assert found["listed"].to_list() == [False, True, True]
     assert found.select(pl.col("eligible", "chosen").all()).row(0) == (True, True)
+
+
+def test_whoever_is_tried_is_chosen_too_and_whoever_is_explored_is_not() -> None:
+    cheap = copies(60, value_if_returned=1.0).with_columns(customer_id="x" + pl.col("customer_id"))
+    everyone = pl.concat([copies(60), cheap])
+    unsure = EffectOptions(assumed=AssumedEffect(mu=0.2, sd=0.4))
+    rule = rules(budget=2.0, effect=unsure, explore_share=0.2, control_share=0.2)
+    decision = decided(everyone, rule)
+    arms = pl.concat(frame.select("customer_id", "arm") for frame in (decision.winback, decision.holdout))
+    assert arms["arm"].unique().sort().to_list() == ["control", "explore", "treatment"]
+    scored = scores(appraised(everyone, rule).people, "EUR", "7").with_columns(value_with_purchase=40.0)
+    found = people(scored, decision, decision).filter("chosen")
+    drawn = arms.filter(pl.col("arm") != "explore")["customer_id"]
+    assert found["customer_id"].to_list() == drawn.sort().to_list()
 
 
 def test_two_nights_agree_as_far_as_both_could_choose() -> None:
