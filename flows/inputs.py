@@ -186,7 +186,7 @@ def said(settings: Settings, as_of: AsOf) -> pl.DataFrame | None:
 
 
 def enrolments(settings: Settings, as_of: AsOf) -> pl.DataFrame:
-    """Everyone in our own earlier lists, and in the campaigns of the contacts table, controls too.
+    """Who rests: everyone in our own earlier lists, and in the campaigns of the contacts table, controls too.
 
     A tool may write a delivered list back into that table. Only those whom it contacted are in it: they would
     rest longer than their controls.
@@ -195,6 +195,11 @@ def enrolments(settings: Settings, as_of: AsOf) -> pl.DataFrame:
     lists = own.filter(pl.col("acknowledged_on").is_not_null())["list_id"].unique()
     written_back = pl.col("list_id").is_in(lists.implode()).fill_null(value=False)
     return pl.concat([own, others.filter(~written_back)])
+
+
+def enrolments_and_contacts(settings: Settings, as_of: AsOf) -> pl.DataFrame:
+    """Everyone in our own earlier lists, and every row of the contacts table, those written back too."""
+    return pl.concat([own_enrolments(settings, as_of), campaigns(settings, as_of)])
 
 
 def own_enrolments(settings: Settings, as_of: AsOf) -> pl.DataFrame:
