@@ -24,7 +24,11 @@ _LISTS_NAMED = 3
 
 @flow(name="winback-acknowledge", flow_run_name=name_of_run, validate_parameters=False)
 def acknowledge(
-    config: str, as_of: str, on: str | None = None, overrides: list[str] | None = None
+    config: str,
+    as_of: str,
+    on: str | None = None,
+    overrides: list[str] | None = None,
+    list_id: str | None = None,
 ) -> dict[str, Any]:
     """Record that the list of a day has been delivered; the first acknowledgement stays.
 
@@ -33,28 +37,29 @@ def acknowledge(
         as_of: the day of the list, YYYY-MM-DD.
         on: the day on which it was delivered, YYYY-MM-DD; default today, in the shop's time zone.
         overrides: `key.path=value`.
+        list_id: the list that was delivered; refused when the workspace has another one of that day.
     """
     settings, day = inputs.opened(config, overrides or [], as_of)
     with hold(settings.root, "winback acknowledge"):
-        summary = confirm(settings, day, on)
+        summary = confirm(settings, day, on, list_id)
     return summarise("acknowledge", summary)
 
 
 @task(name="acknowledge the list", cache_policy=NO_CACHE)
-def confirm(settings: Settings, as_of: AsOf, on: str | None) -> dict[str, Any]:
+def confirm(settings: Settings, as_of: AsOf, on: str | None, list_id: str | None = None) -> dict[str, Any]:
     """Write the acknowledgement beside the list, unless there is one.
 
     Raises:
         ConfigError: when the day of the delivery is not after the list's day, or is still to come.
-        DataRefused: when there is no list, its people could no longer be contacted on that day, or a later
-            list holds some of them.
+        DataRefused: when there is no list or another one than `list_id`, its people could no longer be
+            contacted on that day, or a later list holds some of them.
     """
     folder = inputs.workspace(settings).list(as_of.day)
-    before = enrolments.delivered(folder)
+    manifest, before = enrolments.read_manifest(folder), enrolments.delivered(folder)
+    _refuse_another(list_id, manifest)
     if before is None:
         today = datetime.now(settings.zone).date()
         delivered_on = today if on is None else parse_day(on, "--on")
-        manifest = enrolments.read_manifest(folder)
         _check(as_of.day, delivered_on, today, manifest)
         _refuse_enrolled_again(settings, delivered_on, manifest)
         told = enrolments.acknowledge(folder, delivered_on)
@@ -87,6 +92,18 @@ def _check(as_of: date, on: date, today: date, manifest: Manifest | None) -> Non
             f"The list of {as_of} was to be used by {manifest.contact_by} and has been void since: its "
             f"people may be on a later list. If it was delivered in time, say when with --on; not on {on}."
         )
+
+
+def _refuse_another(list_id: str | None, manifest: Manifest | None) -> None:
+    """A night that was repeated may have made another list than the one that the tool has."""
+    if list_id is None or manifest is None or list_id == manifest.list_id:
+        return
+    raise DataRefused(
+        f"The list of {manifest.as_of} is list {manifest.list_id}, not list {list_id}: it was made anew, "
+        "or the id is mistyped. People and arms may differ, so one is not acknowledged under the name of the "
+        f"other. Acknowledge list {manifest.list_id} only if a tool has got that one; contacts made with "
+        "another list belong in the contacts table."
+    )
 
 
 def _refuse_enrolled_again(settings: Settings, on: date, manifest: Manifest | None) -> None:

@@ -74,6 +74,19 @@ def test_a_list_that_is_void_is_not_delivered_any_more(tmp_path: Path):
     assert delivered(folder) is None
 
 
+def test_the_list_that_is_named_is_acknowledged_and_no_other(tmp_path: Path):
+    settings = shop(tmp_path)
+    folder = write(settings, DAY, LISTED, acknowledge="by_command", list_id="made first").folder
+    write(settings, DAY, LISTED, acknowledge="by_command", list_id="made anew")
+    asked = settings, settings.as_of("2024-05-31"), "2024-06-03"
+    with pytest.raises(DataRefused, match="is list made anew, not list made first"):
+        confirm.fn(*asked, "made first")
+    assert delivered(folder) is None
+    assert confirm.fn(*asked, "made anew")["run_ids"] == {"list": "made anew"}
+    with pytest.raises(DataRefused, match="not list made first"):  # delivered already, and still another
+        confirm.fn(*asked, "made first")
+
+
 def a_and_b(settings: Settings, day: date) -> None:
     """A list of a and b, whom nobody had acknowledged a week after the first."""
     write(settings, day, [*LISTED, {"customer_id": "b", "arm": "control"}], acknowledge="by_command")
