@@ -1,6 +1,6 @@
 """The flow that records that a list has been delivered to the tool: rest time and measurement start then."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -58,7 +58,7 @@ def confirm(settings: Settings, as_of: AsOf, on: str | None, list_id: str | None
     manifest, before = enrolments.read_manifest(folder), enrolments.delivered(folder)
     _refuse_another(list_id, manifest)
     if before is None:
-        today = datetime.now(settings.zone).date()
+        today = inputs.today(settings)
         delivered_on = today if on is None else parse_day(on, "--on")
         _check(as_of.day, delivered_on, today, manifest)
         _refuse_enrolled_again(settings, delivered_on, manifest)

@@ -121,9 +121,14 @@ def suite(settings: Settings, name: str, today: date | None = None) -> Suite:
     return load_suite(name, Path(own) if own else None, today=today)
 
 
+def today(settings: Settings) -> date:
+    """The day that it is in the shop's time zone."""
+    return datetime.now(settings.zone).date()
+
+
 def last_complete_day(settings: Settings) -> str:
     """Yesterday, in the shop's time zone."""
-    return (datetime.now(settings.zone).date() - timedelta(days=1)).isoformat()
+    return (today(settings) - timedelta(days=1)).isoformat()
 
 
 def opened(config: str, overrides: list[str], as_of: str | None) -> tuple[Settings, AsOf]:
