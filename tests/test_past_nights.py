@@ -28,8 +28,8 @@ def test_a_list_written_after_its_last_day_says_how_it_is_counted_and_what_to_do
     [sentence] = told(tmp_path, DAY_AFTER)
     assert sentence == (
         "This night lies in the past: its list was for contacts until 2024-06-07, so nobody can be contacted "
-        "in time any more. It will still be counted as if its people had been contacted on 2024-06-01. If they "
-        f"were not, remove the folder {folder}, and make lists of past nights with list.acknowledge: "
+        "in time any more. It will still be counted as if its people had been contacted on 2024-06-01. If "
+        f"they were not, remove the folder {folder}, and make lists of past nights with list.acknowledge: "
         "by_command: a list then counts only after winback acknowledge."
     )
     assert told(tmp_path, CONTACT_BY) == []
