@@ -254,6 +254,17 @@ def test_what_cannot_be_said_yet_is_said_to_be_so() -> None:
     assert len(words) == 3
 
 
+def test_what_a_choice_would_have_earned_says_which_costs_are_in_it() -> None:
+    figures = {"policy_people": 40, "policy_picked": 20, "policy_value": 2.0}
+    words = told_of(night("2024-06-01"), **figures, policy_low=1.0, policy_high=3.0)
+    assert words[-1] == (
+        "Among 40 people whom campaigns contacted or held out at random, contacting only the 20 that the "
+        "nights picked would have earned 80.00 EUR more than contacting nobody (90 % interval 40.00 to "
+        "120.00), after the cost of the contacts, each as on the first offer's channel, and before that of "
+        "redeemed offers (what a discount costs is in the margin already)."
+    )
+
+
 def test_returns_of_listed_people_are_never_called_profit() -> None:
     organic_ones = {
         "window_complete": True,
