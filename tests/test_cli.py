@@ -249,6 +249,14 @@ def test_messages_keep_their_brackets(config: str, calls: dict[str, Any], capsys
     assert "columns present: [red] ['a']" in capsys.readouterr().err
 
 
+def test_matrices_are_multiplied_by_one_thread():
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    asked = "print([one['num_threads'] for one in threadpoolctl.threadpool_info()])"
+    command = [sys.executable, "-c", f"import flows.cli, numpy, threadpoolctl; {asked}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "[1]"
+
+
 def test_the_console_script_answers():
     winback = Path(sys.executable).with_name("winback")
     done = subprocess.run([winback, "--version"], capture_output=True, text=True, check=True, env=os.environ)
