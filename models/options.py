@@ -274,7 +274,8 @@ class ListOptions(Options):
     trial_control_share: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=0.67,
         description="what the budget has left goes to people whose expected profit is above 0 but not surely "
-        "so, this share of them held out; null leaves it unspent",
+        "so; while the effect of their offer is assumed this share of them is held out, then control_share; "
+        "null leaves it unspent",
     )
     trial_share: float = Field(
         default=0.5,

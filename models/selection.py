@@ -179,11 +179,16 @@ def _is_promising() -> pl.Expr:
 
 
 def _held_share(options: ListOptions) -> pl.Expr:
-    """The share held out of people like each: of those who are tried more, since it costs no money."""
+    """The share held out of people like each: more of those on whom an assumed effect is tried.
+
+    It costs no money, and what the first contacts teach decides who is listed for months. Once own contacts
+    speak, each person held out is one fewer to earn from, and teaches little that is not known.
+    """
     usual = pl.lit(options.control_share)
     if options.trial_control_share is None:
         return usual
-    return pl.when(_is_promising()).then(pl.lit(options.trial_control_share)).otherwise(usual)
+    first = _is_promising() & (pl.col("evidence") == str(Evidence.ASSUMED))
+    return pl.when(first).then(pl.lit(options.trial_control_share)).otherwise(usual)
 
 
 def _contacted() -> pl.Expr:

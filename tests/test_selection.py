@@ -325,10 +325,12 @@ def test_nobody_is_tried_without_a_limit_or_when_trials_are_off_or_before_all_wh
     assert dict(ample.winback["selection"].value_counts().iter_rows()) == {"profit": 30, "explore": 10}
 
 
-def test_once_own_contacts_speak_trials_keep_to_their_share():
+def test_once_own_contacts_speak_trials_keep_to_their_share_and_no_more_are_held_out_than_elsewhere():
     class Pooled:
         def shift(self, people, _):
             return Shift(np.full(people.height, 0.2), np.full(people.height, 0.4)), Evidence.POOLED
 
-    decision = decided(copies(400), rules(budget=10.0, trial_share=0.25, effects=Pooled()))
+    decision = decided(copies(400), rules(budget=10.0, trial_share=0.25, control_share=0.2, effects=Pooled()))
     assert decision.counts["by_arm"]["treatment"] == 50
+    both = pl.concat([decision.winback, decision.holdout], how="diagonal")
+    assert both["assignment_probability"].unique().sort().to_list() == [0.2, 0.8]
