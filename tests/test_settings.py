@@ -187,7 +187,9 @@ def test_a_value_can_be_set_for_one_run(tmp_path: Path) -> None:
     assert settings.sources["transactions"].path == ("a.csv", "b.csv")
 
 
-@pytest.mark.parametrize("override", ["list.budget", "=3", "timezone.zone=UTC", "list.budget=[1"])
+@pytest.mark.parametrize(
+    "override", ["list.budget", "list.budget=", "list.budget= ", "=3", "timezone.zone=UTC", "list.budget=[1"]
+)
 def test_a_set_that_is_not_understood_is_told(tmp_path: Path, override: str) -> None:
     path = write(tmp_path, GOOD + "timezone: UTC\n")
     with pytest.raises(ConfigError, match="--set"):
