@@ -227,7 +227,7 @@ SUPPRESSIONS = Table(
     "suppressions",
     (
         _CUSTOMER,
-        Column("reason", Kind.TEXT, required=True, nullable=False, meaning="why they must not be contacted"),
+        Column("reason", Kind.TEXT, required=True, meaning="why they must not be contacted"),
         Column("until", Kind.TIME, meaning="suppressed until; null is for good"),
     ),
     owner="customer_id",

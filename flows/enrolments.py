@@ -96,9 +96,16 @@ def _one(folder: Path, before: date) -> pl.DataFrame | None:
     day = _acknowledged_on(folder, manifest)
     windows = AsOf(manifest.as_of, manifest.horizon_days, manifest.gap_days)
     files = (folder / f"{name}.parquet" for name in ("winback", "holdout"))
-    drawn = pl.concat(pl.read_parquet(file, columns=list(DRAWN)) for file in files)
+    drawn = pl.concat(_drawn(file) for file in files)
     told = drawn.with_columns(acknowledged_on=pl.lit(day, pl.Date))
     return as_enrolments(told, windows, manifest.contact_by)
+
+
+def _drawn(file: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(file, columns=list(DRAWN))
+    except (pl.exceptions.ComputeError, FileNotFoundError):
+        raise _damaged(file) from None
 
 
 def _acknowledged_on(folder: Path, manifest: Manifest) -> date | None:

@@ -281,6 +281,8 @@ def _set(tree: dict[str, Any], override: str) -> None:
     place, equals, text = override.partition("=")
     if not equals or not place:
         raise ConfigError(f"--set {override!r} is not of the form key.path=value.")
+    if not text.strip():  # an unset variable in a script would take a limit away
+        raise ConfigError(f"--set {override!r} gives no value. Write null for none, '' for an empty text.")
     *parents, last = place.split(".")
     for name in parents:
         below = tree.setdefault(name, {})

@@ -94,6 +94,9 @@ class ValueOptions(Options):
     def _has_default(self) -> "ValueOptions":
         if isinstance(self.margin_rate, Mapping) and "default" not in self.margin_rate:
             raise ValueError("margin_rate by category needs an entry 'default'")
+        rates = self.margin_rate.values() if isinstance(self.margin_rate, Mapping) else (self.margin_rate,)
+        if not all(-1 <= rate <= 1 for rate in rates):
+            raise ValueError("margin_rate is a share of net_amount from -1 to 1; write 0.3 for 30 %")
         return self
 
 

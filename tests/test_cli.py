@@ -207,6 +207,8 @@ def test_debug_shows_the_traceback(config: str, calls: dict[str, Any], capsys):
         (["nightly", "--revison"], "Did you mean --revision?"),
         (["nightly", "stray"], "stray"),
         (["forget"], "--customer-id"),
+        (["forget", "--customer-id", ""], "--customer-id is empty"),
+        (["forget", "--customer-id", " "], "--customer-id is empty"),
         (["promote", "3"], "--reason"),
         (["runs", "dif", "1", "2"], "dif"),
         (["runs", "diff", "1"], "B"),

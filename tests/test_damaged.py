@@ -8,7 +8,7 @@ from workspace_world import shop, write
 
 from features.errors import WinbackError
 from flows import inputs
-from flows.enrolments import delivered
+from flows.enrolments import delivered, read_enrolments
 from flows.forgotten import read_forgotten
 
 DAY = date(2024, 5, 31)
@@ -23,6 +23,22 @@ def test_a_damaged_list_is_named(tmp_path: Path, content: str) -> None:
         (folder / name).write_text(content)
         with pytest.raises(WinbackError, match=rf"{name} is damaged.*Restore it"):
             delivered(folder)
+
+
+@pytest.mark.parametrize("left", [0, 100, None], ids=["empty", "cut", "gone"])
+def test_people_of_a_list_that_cannot_be_read_are_not_taken_for_nobody(
+    tmp_path: Path, left: int | None
+) -> None:
+    settings = shop(tmp_path)
+    write(settings, DAY, [{"customer_id": "a", "arm": "treatment"}])
+    places = inputs.workspace(settings)
+    file = places.list(DAY) / "holdout.parquet"
+    if left is None:
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:left])
+    with pytest.raises(WinbackError, match=r"holdout\.parquet is damaged.*Restore it"):
+        read_enrolments(places.list(DAY).parent, date(2024, 6, 1))
 
 
 def test_a_damaged_record_of_erased_people_lets_nobody_back_in(tmp_path: Path) -> None:

@@ -168,6 +168,12 @@ def test_values_that_no_run_can_use_are_refused(tmp_path: Path, override: str) -
         load(write(tmp_path, GOOD), [override])
 
 
+@pytest.mark.parametrize("rate", ["30", "-1.5", "{default: 0.3, Toys: 40}"])
+def test_a_margin_in_per_cent_is_no_share(tmp_path: Path, rate: str) -> None:
+    with pytest.raises(ConfigError, match=r"margin_rate is a share .* write 0\.3 for 30 %"):
+        load(write(tmp_path, GOOD), [f"value.margin_rate={rate}"])
+
+
 def test_a_key_that_is_given_twice_is_told_with_its_line(tmp_path: Path) -> None:
     twice = GOOD.replace("consent", "  transactions: {path: other.csv, columns: {}}\nconsent")
     with pytest.raises(ConfigError, match=r"'transactions' is given twice(.|\n)*line 3"):
@@ -181,7 +187,9 @@ def test_a_value_can_be_set_for_one_run(tmp_path: Path) -> None:
     assert settings.sources["transactions"].path == ("a.csv", "b.csv")
 
 
-@pytest.mark.parametrize("override", ["list.budget", "=3", "timezone.zone=UTC", "list.budget=[1"])
+@pytest.mark.parametrize(
+    "override", ["list.budget", "list.budget=", "list.budget= ", "=3", "timezone.zone=UTC", "list.budget=[1"]
+)
 def test_a_set_that_is_not_understood_is_told(tmp_path: Path, override: str) -> None:
     path = write(tmp_path, GOOD + "timezone: UTC\n")
     with pytest.raises(ConfigError, match="--set"):

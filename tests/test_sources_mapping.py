@@ -349,3 +349,10 @@ def test_as_many_rows_come_out_as_went_in_and_good_ones_are_whole(rows):
         == 0
     )
     assert found.filter(pl.col("fault").is_not_null())["raw"].null_count() == 0
+
+
+def test_a_suppression_without_a_reason_protects_all_the_same():
+    # A row that is set aside protects nobody; the gate warns of the missing reason.
+    raw = chunk(id=["a", "b"], why=["asked", None])
+    found = mapped(raw, "suppressions", columns={"customer_id": "id", "reason": "why"})
+    assert found.select("customer_id", "fault").rows() == [("a", None), ("b", None)]

@@ -1,5 +1,6 @@
 """Commands that a person runs now and then: another model, a tidy lake, somebody who asks to be erased."""
 
+from features.errors import ConfigError
 from flows.cli.options import COMMON, Common, Summary
 from flows.cli.running import run_flow
 
@@ -49,6 +50,8 @@ def forget(*, customer_id: str, common: Common = COMMON) -> Summary:
     """
     from features.pricing import fingerprint
 
+    if not customer_id.strip():  # an unset variable in a script: it would take out what names nobody
+        raise ConfigError("--customer-id is empty. Give the id of the person to erase.")
     # Prefect keeps what a flow is called with: it gets nothing that names the person.
     person = fingerprint(customer_id)
     return run_flow("forget", common.settings().root, common, common.config, person, [*common.set])
