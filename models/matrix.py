@@ -97,11 +97,12 @@ def to_matrix(frame: pl.DataFrame, contract: FeatureContract) -> pl.DataFrame:
 
 
 def _faults(frame: pl.DataFrame, contract: FeatureContract) -> tuple[list[str], str]:
-    missing = [name for name in contract.names if name not in frame.columns]
+    schema = frame.schema  # which Polars makes anew each time it is asked
+    missing = [name for name in contract.names if name not in schema]
     known = (*contract.names, *contract.ignored)
-    extra = [n for n, d in frame.schema.items() if is_feature(n) and _is_readable(d) and n not in known]
-    wrong = [n for n in contract.numbers if n in frame.columns and not is_number(frame.schema[n])]
-    wrong += [n for n in contract.categories if n in frame.columns and not is_category(frame.schema[n])]
+    extra = [n for n, d in schema.items() if is_feature(n) and _is_readable(d) and n not in known]
+    wrong = [n for n in contract.numbers if n in schema and not is_number(schema[n])]
+    wrong += [n for n in contract.categories if n in schema and not is_category(schema[n])]
     if not missing and not wrong:
         return [], ""
     found = {"missing": missing, "unknown to the model": extra, "of another type": wrong}

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Before anything loads NumPy, as `flows` has it; tests load NumPy first.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # Prefect reads these once, at its first import, which comes before any fixture.
 _HOME = tempfile.mkdtemp(prefix="prefect-")
 os.environ |= {"PREFECT_HOME": _HOME, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}

@@ -1,14 +1,15 @@
 """What people type, what they read, and which exit code a scheduler gets."""
 
+import gc
 import inspect
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from polars.exceptions import PanicException
 from features.errors import ConfigError, DataRefused, WinbackError, WorkspaceBusy
 from features.pricing import fingerprint
 from flows import cli, runtime
+from flows.cli import running
+from flows.cli.options import Shown
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ["polars", "pydantic", "prefect", "mlflow", "xgboost", "great_expectations", "pandas", "sklearn"]
@@ -247,6 +250,24 @@ def test_messages_keep_their_brackets(config: str, calls: dict[str, Any], capsys
     calls["raise"] = DataRefused("columns present: [red] ['a']")
     cli.main(["nightly", "-c", config])
     assert "columns present: [red] ['a']" in capsys.readouterr().err
+
+
+def test_matrices_are_multiplied_by_one_thread():
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    asked = "print([one['num_threads'] for one in threadpoolctl.threadpool_info()])"
+    command = [sys.executable, "-c", f"import flows.cli, numpy, threadpoolctl; {asked}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "[1]"
+
+
+def test_while_a_flow_runs_garbage_is_looked_for_less_often(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    usual, seen = gc.get_threshold(), []
+    flow = SimpleNamespace(watched=lambda: seen.append(gc.get_threshold()[0]) or {})
+    monkeypatch.setattr(running, "import_module", lambda _: flow)
+    monkeypatch.setattr(runtime, "prefect_ready", lambda *_, **__: nullcontext(lambda: None))
+    running.run_flow("watched", tmp_path, Shown())
+    assert seen[0] > usual[0]
+    assert gc.get_threshold() == usual
 
 
 def test_the_console_script_answers():

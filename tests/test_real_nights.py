@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
+RETAIL = DATA / "online_retail_ii" / "online_retail_ii.csv.gz"
 # What scores is fitted on all days, however many of them judge the recipe: one saves minutes. Where tests run
 # beside each other on few cores, threads hold each other up; the trees are the same.
 QUICK = ("train.tests=1", "xgb.threads=1")
@@ -33,6 +34,14 @@ def winback(*words: str) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.fixture(scope="module")
+def retail(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A workspace that has taken in Online Retail II, and what was told of it."""
+    workspace = tmp_path_factory.mktemp("retail")
+    words = ("--set", f"sources.transactions.path={RETAIL}", "--set", f"workspace={workspace}")
+    return workspace, winback("ingest", "-c", "configs/online_retail_ii.yaml", *words)
 
 
 def night(
@@ -77,31 +86,29 @@ def test_a_night_on_cdnow(tmp_path: Path) -> None:
     assert reached >= 0.836, f"AUROC {reached:.4f}"
 
 
-def test_a_night_on_online_retail(tmp_path: Path) -> None:
-    as_of, file = date(2011, 9, 8), DATA / "online_retail_ii" / "online_retail_ii.csv.gz"
-    summary, scores = night("online_retail_ii", as_of, file, tmp_path, *QUICK)
+def test_a_night_on_online_retail(retail: tuple[Path, dict[str, Any]]) -> None:
+    as_of = date(2011, 9, 8)
+    summary, scores = night("online_retail_ii", as_of, RETAIL, retail[0], *QUICK)
     assert summary["counts"]["scored"] == scores.height
     assert abs(scores.height - 5_280) <= 50
-    reached = auroc(scores, buyers_after(retail_purchases(file), as_of, 90))
+    reached = auroc(scores, buyers_after(retail_purchases(RETAIL), as_of, 90))
     assert reached >= 0.803, f"AUROC {reached:.4f}"
 
 
-def test_lines_that_were_delivered_twice_count_once_and_others_are_left_out(tmp_path: Path) -> None:
-    file = DATA / "online_retail_ii" / "online_retail_ii.csv.gz"
-    summary = winback(
-        "ingest", "-c", "configs/online_retail_ii.yaml",
-        "--set", f"sources.transactions.path={file}", "--set", f"workspace={tmp_path}",
-    )  # fmt: skip
+def test_lines_that_were_delivered_twice_count_once_and_others_are_left_out(
+    retail: tuple[Path, dict[str, Any]],
+) -> None:
+    workspace, summary = retail
     counts = summary["counts"]
     assert counts["delivered"] == 1_067_370
     assert counts["accepted"] + counts["quarantined"] == counts["delivered"]
     from features.lake import Lake
 
-    held = Lake(tmp_path / "lake").scan("transactions").collect()
+    held = Lake(workspace / "lake").scan("transactions").collect()
     # December in London is UTC.
     twice = held.filter(pl.col("ordered_at").dt.date().is_between(date(2010, 12, 1), date(2010, 12, 9)))
     once = 22_523  # lines of these days, delivered once: the file holds them twice
-    left_out = _non_products(file)
+    left_out = _non_products(RETAIL)
     assert twice.height == once - left_out
     assert held.filter(pl.col("product_id").is_in(["POST", "DOT", "M", "BANK CHARGES"])).is_empty()
 
