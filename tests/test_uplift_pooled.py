@@ -88,6 +88,8 @@ def test_thin_strata_of_one_draw_are_counted_with_their_neighbours():
     assert people_of(drawn(sizes, tuple(sizes))) == {"a": 20, "c": 20, "d": 26}
     lists = [drawn({"a": 12, "b": 8}, ("a",), list_id=name) for name in ("x", "y")]
     assert stratified(pl.concat(lists)).select("list_id", "held").rows() == [("x", 1), ("y", 1)]
+    unnamed = drawn({"a": 30, "b": 30}, ("a", "b")).with_columns(list_id=pl.lit(None, pl.String))
+    assert people_of(unnamed) == {"a": 30, "b": 30}
     apart = [drawn({name: 12}, (name,), value_tier=tier) for name, tier in (("a", "gold"), ("b", "silver"))]
     assert people_of(pl.concat(apart)) == {"a": 12, "b": 12}
 

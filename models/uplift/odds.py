@@ -102,7 +102,8 @@ def _joined(drawn: pl.DataFrame, alike: list[str]) -> pl.DataFrame:
         )
     )
     named = sizes.select(*alike, _STRATUM, _first=sizes[_STRATUM].gather(_firsts(sizes)))
-    joined = drawn.join(named, on=[*alike, _STRATUM], how="left", maintain_order="left")
+    on = [*alike, _STRATUM]
+    joined = drawn.join(named, on=on, how="left", maintain_order="left", nulls_equal=True)
     return joined.with_columns(pl.col("_first").alias(_STRATUM)).drop("_first")
 
 
