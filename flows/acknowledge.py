@@ -1,25 +1,34 @@
 """The flow that records that a list has been delivered to the tool: rest time and measurement start then."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
+import polars as pl
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from features.asof import AsOf
 from features.errors import ConfigError, DataRefused
 from features.options import parse_day
+from features.wording import counted
 from flows import enrolments, inputs
 from flows.artifacts import summarise
 from flows.days import name_of_run
 from flows.lock import hold
 from flows.settings import Settings
 from models.outputs import Manifest
+from models.persons import persons
+
+_LISTS_NAMED = 3
 
 
 @flow(name="winback-acknowledge", flow_run_name=name_of_run, validate_parameters=False)
 def acknowledge(
-    config: str, as_of: str, on: str | None = None, overrides: list[str] | None = None
+    config: str,
+    as_of: str,
+    on: str | None = None,
+    overrides: list[str] | None = None,
+    list_id: str | None = None,
 ) -> dict[str, Any]:
     """Record that the list of a day has been delivered; the first acknowledgement stays.
 
@@ -28,27 +37,31 @@ def acknowledge(
         as_of: the day of the list, YYYY-MM-DD.
         on: the day on which it was delivered, YYYY-MM-DD; default today, in the shop's time zone.
         overrides: `key.path=value`.
+        list_id: the list that was delivered; refused when the workspace has another one of that day.
     """
     settings, day = inputs.opened(config, overrides or [], as_of)
     with hold(settings.root, "winback acknowledge"):
-        summary = confirm(settings, day, on)
+        summary = confirm(settings, day, on, list_id)
     return summarise("acknowledge", summary)
 
 
 @task(name="acknowledge the list", cache_policy=NO_CACHE)
-def confirm(settings: Settings, as_of: AsOf, on: str | None) -> dict[str, Any]:
+def confirm(settings: Settings, as_of: AsOf, on: str | None, list_id: str | None = None) -> dict[str, Any]:
     """Write the acknowledgement beside the list, unless there is one.
 
     Raises:
         ConfigError: when the day of the delivery is not after the list's day, or is still to come.
-        DataRefused: when there is no list, or its people could no longer be contacted on that day.
+        DataRefused: when there is no list or another one than `list_id`, its people could no longer be
+            contacted on that day, or a later list holds some of them.
     """
     folder = inputs.workspace(settings).list(as_of.day)
-    before = enrolments.delivered(folder)
+    manifest, before = enrolments.read_manifest(folder), enrolments.delivered(folder)
+    _refuse_another(list_id, manifest)
     if before is None:
-        today = datetime.now(settings.zone).date()
+        today = inputs.today(settings)
         delivered_on = today if on is None else parse_day(on, "--on")
-        _check(as_of.day, delivered_on, today, enrolments.read_manifest(folder))
+        _check(as_of.day, delivered_on, today, manifest)
+        _refuse_enrolled_again(settings, delivered_on, manifest)
         told = enrolments.acknowledge(folder, delivered_on)
         said = f"The list of {as_of.day} is delivered: acknowledged on {told.acknowledged_on}."
     else:
@@ -79,3 +92,51 @@ def _check(as_of: date, on: date, today: date, manifest: Manifest | None) -> Non
             f"The list of {as_of} was to be used by {manifest.contact_by} and has been void since: its "
             f"people may be on a later list. If it was delivered in time, say when with --on; not on {on}."
         )
+
+
+def _refuse_another(list_id: str | None, manifest: Manifest | None) -> None:
+    """A night that was repeated may have made another list than the one that the tool has."""
+    if list_id is None or manifest is None or list_id == manifest.list_id:
+        return
+    raise DataRefused(
+        f"The list of {manifest.as_of} is list {manifest.list_id}, not list {list_id}: it was made anew, "
+        "or the id is mistyped. People and arms may differ, so one is not acknowledged under the name of the "
+        f"other. Acknowledge list {manifest.list_id} only if a tool has got that one; contacts made with "
+        "another list belong in the contacts table."
+    )
+
+
+def _refuse_enrolled_again(settings: Settings, on: date, manifest: Manifest | None) -> None:
+    """When a list is not acknowledged in time its people are free, and may be on a later one meanwhile."""
+    if manifest is None:
+        return
+    places, windows = inputs.workspace(settings), AsOf(on, manifest.horizon_days, manifest.gap_days)
+    everyone = enrolments.read_enrolments(places.root / "lists", date.max)
+    known = inputs.known_people(settings, windows)
+    who = persons(everyone["customer_id"], known.customers, known.identities)
+    again = _enrolled_again(everyone.join(who, on="customer_id"), manifest.as_of, windows)
+    if again.is_empty():
+        return
+    lists = [
+        f"{name} of {day}" for day, name in again.select("as_of", "list_id").unique().sort("as_of").rows()
+    ]
+    raise DataRefused(
+        f"{counted(again['person_id'].n_unique(), 'person', 'people')} of the list of {manifest.as_of} "
+        f"(list {manifest.list_id}) would be enrolled twice at once: nobody had acknowledged it by "
+        f"{manifest.contact_by}, so they were free, and are on {counted(len(lists), 'later list')}: "
+        f"{_named(lists)}. Leave it unacknowledged, and put its contacts into the contacts table, so that "
+        f"they are known. Only if no tool has got what came later: take these lists out of {places.root}/"
+        "lists, acknowledge this one, and make them anew (winback nightly)."
+    )
+
+
+def _enrolled_again(everyone: pl.DataFrame, day: date, windows: AsOf) -> pl.DataFrame:
+    """Those people of the list of a day who are on a later one, made while its own window is open."""
+    own = everyone.filter(pl.col("as_of") == day)
+    during = pl.col("as_of").is_between(day, windows.outcome_end, closed="none")
+    return everyone.filter(during).join(own, on="person_id", how="semi")
+
+
+def _named(lists: list[str]) -> str:
+    more = len(lists) - _LISTS_NAMED
+    return ", ".join(lists[:_LISTS_NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -11,6 +11,7 @@ from flows.console import step
 from flows.demo_shop import ShopPlan, write_shop
 from flows.nightly import nightly
 from flows.settings import CONFIGS, load
+from flows.told_of_nights import TOO_LATE
 
 _CONFIG = CONFIGS / "demo.yaml"
 _PLAN = ShopPlan()
@@ -28,7 +29,12 @@ def demo(folder: str = "demo", customers: int = _PLAN.customers, seed: int = _PL
     last_day = open_shop(folder, customers, seed)
     summary = nightly(str(_CONFIG), last_day, overrides_for(Path(folder)))
     truth = str(Path(folder) / "truth")
-    return {**summary, "paths": {**summary["paths"], "what really happened": truth}}
+    # This night is of the past on purpose.
+    fitting = {
+        name: [one for one in summary[name] if not one.startswith(TOO_LATE)]
+        for name in ("notes", "sentences")
+    }
+    return {**summary, **fitting, "paths": {**summary["paths"], "what really happened": truth}}
 
 
 @task(name="make the shop", cache_policy=NO_CACHE)

@@ -121,9 +121,14 @@ def suite(settings: Settings, name: str, today: date | None = None) -> Suite:
     return load_suite(name, Path(own) if own else None, today=today)
 
 
+def today(settings: Settings) -> date:
+    """The day that it is in the shop's time zone."""
+    return datetime.now(settings.zone).date()
+
+
 def last_complete_day(settings: Settings) -> str:
     """Yesterday, in the shop's time zone."""
-    return (datetime.now(settings.zone).date() - timedelta(days=1)).isoformat()
+    return (today(settings) - timedelta(days=1)).isoformat()
 
 
 def opened(config: str, overrides: list[str], as_of: str | None) -> tuple[Settings, AsOf]:
@@ -186,7 +191,19 @@ def said(settings: Settings, as_of: AsOf) -> pl.DataFrame | None:
 
 
 def enrolments(settings: Settings, as_of: AsOf) -> pl.DataFrame:
-    """Everyone in our own earlier lists, and in the campaigns of the contacts table, controls too."""
+    """Who rests: everyone in our own earlier lists, and in the campaigns of the contacts table, controls too.
+
+    A tool may write a delivered list back into that table. Only those whom it contacted are in it: they would
+    rest longer than their controls.
+    """
+    own, others = own_enrolments(settings, as_of), campaigns(settings, as_of)
+    lists = own.filter(pl.col("acknowledged_on").is_not_null())["list_id"].unique()
+    written_back = pl.col("list_id").is_in(lists.implode()).fill_null(value=False)
+    return pl.concat([own, others.filter(~written_back)])
+
+
+def enrolments_and_contacts(settings: Settings, as_of: AsOf) -> pl.DataFrame:
+    """Everyone in our own earlier lists, and every row of the contacts table, those written back too."""
     return pl.concat([own_enrolments(settings, as_of), campaigns(settings, as_of)])
 
 

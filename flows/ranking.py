@@ -25,6 +25,7 @@ from flows.grounds import grounds, guesses
 from flows.lists import refuse_changed, write_list, write_parquet
 from flows.scoring import SCORES
 from flows.settings import Settings
+from flows.told_of_nights import too_late
 from flows.workspace import publish_folder
 from models.assignment import list_id
 from models.decision import Decision, Night, decide
@@ -66,6 +67,7 @@ def rank(  # noqa: PLR0917 - what a list is made of, in order
             write_parquet(scored, aside / SCORES)
         manifest = _manifest(settings, as_of, decision, model, believed)
         written = write_list(places.list(as_of.day), decision, manifest, revision=revision)
+    late = too_late(manifest, written, inputs.today(settings))
     return {
         "status": written.status,
         "as_of": as_of.day.isoformat(),
@@ -76,7 +78,7 @@ def rank(  # noqa: PLR0917 - what a list is made of, in order
             "scores": str(places.scores(as_of.day) / SCORES),
         },
         "run_ids": {"model_run": model.run_id, "list": decision.list_id},
-        "notes": [*decision.notes, *filter(None, [power_of(decision.winback, decision.holdout)])],
+        "notes": [*decision.notes, *filter(None, [power_of(decision.winback, decision.holdout)]), *late],
         "rows": decision.winback.head(_ROWS_SHOWN).to_dicts(),
     }
 

@@ -108,7 +108,8 @@ def _of_policy(found: Mapping[str, Any], currency: str) -> str:
         f"Among {found['policy_people']:,} people whom campaigns contacted or held out at random, contacting "
         f"only the {found['policy_picked']:,} that the nights picked would have earned {_money(total)} "
         f"{currency} more than contacting nobody (90 % interval {_money(low)} to {_money(high)}), after the "
-        "cost of the contacts."
+        "cost of the contacts, each as on the first offer's channel, and before that of redeemed offers "
+        "(what a discount costs is in the margin already)."
     )
 
 

@@ -43,7 +43,7 @@ class Accounts:
 
     Attributes:
         settings: the config.
-        enrolments: `models.eligibility.ENROLMENTS`, of all lists, and the rows of the contacts table.
+        enrolments: `models.eligibility.ENROLMENTS`, of all lists, and every row of the contacts table.
         who: `customer_id`, `person_id` of everyone known.
         orders: of the people of the lists, under all their ids.
         margins: their daily net margins.
@@ -59,13 +59,13 @@ class Accounts:
     def read(cls, settings: Settings, as_of: AsOf, lists: Sequence[Trial]) -> Self:
         """As they are known at the end of a day."""
         history, known = inputs.history(settings, as_of), inputs.known_people(settings, as_of)
-        assert known.enrolments is not None  # noqa: S101 - inputs always reads them
-        who = persons(known.enrolments["customer_id"], known.customers, known.identities)
+        drawn_or_contacted = inputs.enrolments_and_contacts(settings, as_of)
+        who = persons(drawn_or_contacted["customer_id"], known.customers, known.identities)
         drawn = pl.concat([trial.enrolled["customer_id"] for trial in lists]).unique()
         theirs = who.filter(pl.col("customer_id").is_in(drawn.implode()))["person_id"].unique()
         ids = who.filter(pl.col("person_id").is_in(theirs.implode()))["customer_id"]
         orders, margins = accounts(history, ids)
-        return cls(settings, known.enrolments, who, orders.lazy(), margins.lazy())
+        return cls(settings, drawn_or_contacted, who, orders.lazy(), margins.lazy())
 
     def of(self, trial: Trial) -> pl.DataFrame:
         """See `models.observed.observed`."""

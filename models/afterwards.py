@@ -147,6 +147,8 @@ def policy(trial: pl.DataFrame, contact_cost: float, currency: str, seed: int) -
     Of those picked, people contacted are compared with people held out who had the same chance, and the
     interval holds what drawing them anew does not refuse, as lists are measured (`models.arms`).
 
+    What redeemed offers cost beside the order, such as gifts, is not taken off: campaigns do not say it.
+
     Args:
         trial: rows of `TRIAL`, margin in minor units.
         contact_cost: of one contact, minor units.

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from models.assignment import Selection
+from models.assignment import Arm
 from models.decision import Decision
 from models.eligibility import BARRED
 from models.metrics import spearman
@@ -89,6 +89,9 @@ LEVELS = ("mean_predicted", "mean_observed", "ece_above_noise", "auroc", "auroc_
 def people(scored: pl.DataFrame, decision: Decision, unrested: Decision) -> pl.DataFrame:
     """What a night said of everybody (`PEOPLE`), sorted by customer.
 
+    Chosen is whoever is enrolled for profit or tried, held out or not. People explored below the cut were
+    drawn, not chosen.
+
     Args:
         scored: rows of `models.outputs.SCORES`, with V1 in major units (`VALUE_WITH_PURCHASE`).
         decision: the list.
@@ -97,7 +100,7 @@ def people(scored: pl.DataFrame, decision: Decision, unrested: Decision) -> pl.D
     """
     barred = unrested.excluded.filter(pl.col("reason").is_in([str(one) for one in BARRED]))["customer_id"]
     chosen = pl.concat(
-        frame.filter(pl.col("selection") == Selection.PROFIT)["customer_id"]
+        frame.filter(pl.col("arm") != Arm.EXPLORE)["customer_id"]
         for frame in (unrested.winback, unrested.holdout)
     )
 

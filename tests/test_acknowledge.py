@@ -4,12 +4,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from workspace_world import shop, write
+from workspace_world import deliver, shop, write
 
 from features.errors import ConfigError, DataRefused
 from flows import inputs
 from flows.acknowledge import confirm
 from flows.enrolments import delivered
+from flows.settings import Settings
 from flows.trials import trials
 
 DAY = date(2024, 5, 31)
@@ -71,6 +72,55 @@ def test_a_list_that_is_void_is_not_delivered_any_more(tmp_path: Path):
         with pytest.raises(DataRefused, match="used by 2024-06-07 and has been void"):
             confirm.fn(settings, settings.as_of("2024-05-31"), late)
     assert delivered(folder) is None
+
+
+def test_the_list_that_is_named_is_acknowledged_and_no_other(tmp_path: Path):
+    settings = shop(tmp_path)
+    folder = write(settings, DAY, LISTED, acknowledge="by_command", list_id="made first").folder
+    write(settings, DAY, LISTED, acknowledge="by_command", list_id="made anew")
+    asked = settings, settings.as_of("2024-05-31"), "2024-06-03"
+    with pytest.raises(DataRefused, match="is list made anew, not list made first"):
+        confirm.fn(*asked, "made first")
+    assert delivered(folder) is None
+    assert confirm.fn(*asked, "made anew")["run_ids"] == {"list": "made anew"}
+    with pytest.raises(DataRefused, match="not list made first"):  # delivered already, and still another
+        confirm.fn(*asked, "made first")
+
+
+def a_and_b(settings: Settings, day: date) -> None:
+    """A list of a and b, whom nobody had acknowledged a week after the first."""
+    write(settings, day, [*LISTED, {"customer_id": "b", "arm": "control"}], acknowledge="by_command")
+
+
+def test_people_who_are_on_a_later_list_are_not_enrolled_twice_at_once(tmp_path: Path):
+    settings = shop(tmp_path)
+    deliver(settings, "identities", [{"customer_id": one, "person_id": "p"} for one in ("b", "b2")])
+    a_and_b(settings, DAY)
+    on_it = [{"customer_id": "a", "arm": "control"}, {"customer_id": "z", "arm": "treatment"}]
+    write(settings, date(2024, 6, 10), on_it)
+    write(settings, date(2024, 6, 12), [{"customer_id": "b2", "arm": "treatment"}], acknowledge="by_command")
+    with pytest.raises(DataRefused) as refused:
+        confirm.fn(settings, settings.as_of("2024-05-31"), "2024-06-07")
+    folder = inputs.workspace(settings).list(DAY)
+    assert str(refused.value) == (
+        "2 people of the list of 2024-05-31 (list list-2024-05-31) would be enrolled twice at once: nobody "
+        "had acknowledged it by 2024-06-07, so they were free, and are on 2 later lists: list-2024-06-10 of "
+        "2024-06-10, list-2024-06-12 of 2024-06-12. Leave it unacknowledged, and put its contacts into the "
+        "contacts table, so that they are known. Only if no tool has got what came later: take these lists "
+        f"out of {folder.parent}, acknowledge this one, and make them anew (winback nightly)."
+    )
+    assert delivered(folder) is None
+
+
+def test_a_late_acknowledgement_is_taken_where_nobody_is_enrolled_twice_at_once(tmp_path: Path):
+    settings = shop(tmp_path)
+    write(settings, date(2024, 5, 1), LISTED)  # its window of 30 days is over
+    a_and_b(settings, DAY)
+    write(settings, date(2024, 6, 10), [{"customer_id": "z", "arm": "treatment"}])
+    write(settings, date(2024, 6, 11), [{"customer_id": "a"}])  # looked at, and left out
+    write(settings, date(2024, 7, 7), LISTED)  # on the day on which they are free again
+    confirm.fn(settings, settings.as_of("2024-05-31"), "2024-06-07")
+    assert delivered(inputs.workspace(settings).list(DAY)) is not None
 
 
 def test_there_is_nothing_to_acknowledge_without_a_list(tmp_path: Path):

@@ -13,7 +13,7 @@ from flows.told_of_replays import rows, sentences
 from models.afterwards import TRIAL, organic, policy, randomised, worth
 from models.backtest import PEOPLE, agreement, overall, people, table
 from models.eligibility import ENROLMENTS, Known
-from models.options import ValueOptions
+from models.options import AssumedEffect, EffectOptions, ValueOptions
 from models.outputs import scores
 
 
@@ -60,6 +60,20 @@ def test_who_rests_from_a_replayed_list_is_still_compared_with_the_night_before(
     found = people(scored, decision, decided(everyone, rules()))
     assert found["listed"].to_list() == [False, True, True]
     assert found.select(pl.col("eligible", "chosen").all()).row(0) == (True, True)
+
+
+def test_whoever_is_tried_is_chosen_too_and_whoever_is_explored_is_not() -> None:
+    cheap = copies(60, value_if_returned=1.0).with_columns(customer_id="x" + pl.col("customer_id"))
+    everyone = pl.concat([copies(60), cheap])
+    unsure = EffectOptions(assumed=AssumedEffect(mu=0.2, sd=0.4))
+    rule = rules(budget=2.0, effect=unsure, explore_share=0.2, control_share=0.2)
+    decision = decided(everyone, rule)
+    arms = pl.concat(frame.select("customer_id", "arm") for frame in (decision.winback, decision.holdout))
+    assert arms["arm"].unique().sort().to_list() == ["control", "explore", "treatment"]
+    scored = scores(appraised(everyone, rule).people, "EUR", "7").with_columns(value_with_purchase=40.0)
+    found = people(scored, decision, decision).filter("chosen")
+    drawn = arms.filter(pl.col("arm") != "explore")["customer_id"]
+    assert found["customer_id"].to_list() == drawn.sort().to_list()
 
 
 def test_two_nights_agree_as_far_as_both_could_choose() -> None:
@@ -238,6 +252,17 @@ def test_what_cannot_be_said_yet_is_said_to_be_so() -> None:
     assert "Of 2 nights nothing can be said yet: the outcome window of 60 days is not over" in words[1]
     assert "not measurable: no campaign of that time" in words[-1]
     assert len(words) == 3
+
+
+def test_what_a_choice_would_have_earned_says_which_costs_are_in_it() -> None:
+    figures = {"policy_people": 40, "policy_picked": 20, "policy_value": 2.0}
+    words = told_of(night("2024-06-01"), **figures, policy_low=1.0, policy_high=3.0)
+    assert words[-1] == (
+        "Among 40 people whom campaigns contacted or held out at random, contacting only the 20 that the "
+        "nights picked would have earned 80.00 EUR more than contacting nobody (90 % interval 40.00 to "
+        "120.00), after the cost of the contacts, each as on the first offer's channel, and before that of "
+        "redeemed offers (what a discount costs is in the margin already)."
+    )
 
 
 def test_returns_of_listed_people_are_never_called_profit() -> None:

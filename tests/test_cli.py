@@ -115,10 +115,10 @@ def test_the_commands_of_the_contract_exist():
         (["train"], ("train", None, [], False)),
         (["nightly", "--revision", "--set", "a.b=1", "--set", "seed=2"], None),
         (["nightly", "--as-of", "2024-05-01"], ("nightly", "2024-05-01", [], False)),
-        (["acknowledge", "--as-of", "2024-05-01"], ("acknowledge", "2024-05-01", None, [])),
+        (["acknowledge", "--as-of", "2024-05-01"], ("acknowledge", "2024-05-01", None, [], None)),
         (
-            ["acknowledge", "--as-of", "2024-05-01", "--on", "2024-05-03"],
-            ("acknowledge", "2024-05-01", "2024-05-03", []),
+            ["acknowledge", "--as-of", "2024-05-01", "--on", "2024-05-03", "--list-id", "0123456789ab"],
+            ("acknowledge", "2024-05-01", "2024-05-03", [], "0123456789ab"),
         ),
         (["measure"], ("measure", None, [])),
         (["forget", "--customer-id", "007"], ("forget", fingerprint("007"), [])),

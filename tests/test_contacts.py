@@ -11,6 +11,7 @@ from flows import inputs
 from flows.settings import Settings
 
 DAY = date(2024, 5, 31)
+ARMS = (("a", "treatment"), ("b", "control"))
 
 
 def contact(customer: str, on: date, **more: Any) -> dict[str, Any]:
@@ -55,3 +56,29 @@ def test_a_list_that_a_tool_wrote_back_is_one_contact_and_not_two(tmp_path: Path
         ("a", after(DAY, 5), "treatment"),
     ]
     assert known(settings, DAY) == [("a", after(DAY, -9), "treatment")]
+
+
+def test_people_whom_a_tool_wrote_back_rest_no_longer_than_their_controls(tmp_path: Path):
+    settings = shop(tmp_path)
+    name = write(settings, DAY, [{"customer_id": one, "arm": arm} for one, arm in ARMS]).list_id
+    back = [contact("a", after(DAY, 5), list_id=name)]
+    others = [contact("c", after(DAY, 5)), contact("d", after(DAY, 5), list_id="of another tool")]
+    deliver(settings, "contacts", [*back, *others])
+    found = inputs.enrolments(settings, settings.as_of(after(DAY, 9).isoformat()))
+    open_until = found.sort("customer_id").select("customer_id", "open_until").rows()
+    assert open_until == [
+        ("a", after(DAY, 31)),
+        ("b", after(DAY, 31)),
+        ("c", after(DAY, 95)),
+        ("d", after(DAY, 95)),
+    ]
+
+
+def test_people_of_a_void_list_whom_a_tool_contacted_rest_from_then_on(tmp_path: Path):
+    settings = shop(tmp_path)
+    listed = [{"customer_id": one, "arm": arm} for one, arm in ARMS]
+    name = write(settings, DAY, listed, acknowledge="by_command").list_id
+    deliver(settings, "contacts", [contact("a", after(DAY, 5), list_id=name)])
+    found = inputs.enrolments(settings, settings.as_of(after(DAY, 9).isoformat()))
+    open_until = found.group_by("customer_id").agg(pl.col("open_until").max()).sort("customer_id").rows()
+    assert open_until == [("a", after(DAY, 95)), ("b", after(DAY, 7))]

@@ -235,6 +235,15 @@ def test_people_held_out_whom_another_tool_contacted_are_told(settings: Settings
     )
 
 
+def test_people_held_out_whom_our_own_tool_contacted_are_told(settings: Settings):
+    at = datetime(2024, 6, 5, 9, tzinfo=UTC)
+    back = {"contacted_at": at, "arm": "treatment", "list_id": f"list-{DAY}"}
+    rows = [{"customer_id": one, **back} for one in ("t0", "t1", "c0", "c1")]
+    deliver(settings, "contacts", rows, name="written_back.csv")
+    words = " ".join(run(settings)["sentences"])
+    assert "2 of the 60 people held out were contacted all the same, says the contacts table" in words
+
+
 def test_causes_are_measured_for_both_arms_and_lists_from_before_there_were_causes_still_are(tmp_path: Path):
     settings = shop(tmp_path)
     causes = ("price", "service", "unknown")

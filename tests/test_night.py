@@ -43,6 +43,7 @@ def undisturbed(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     workspace = tmp_path_factory.mktemp("undisturbed")
     summary = nightly(shop, workspace)
     assert summary["counts"]["listed"] > 0
+    assert any("nobody can be contacted in time any more" in sentence for sentence in summary["sentences"])
     return workspace
 
 

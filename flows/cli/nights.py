@@ -42,18 +42,21 @@ def nightly(*, as_of: str | None = None, revision: bool = False, common: Common 
     return run_flow("nightly", root, common, common.config, as_of, [*common.set], revision)
 
 
-def acknowledge(*, as_of: str, on: str | None = None, common: Common = COMMON) -> Summary:
+def acknowledge(
+    *, as_of: str, on: str | None = None, list_id: str | None = None, common: Common = COMMON
+) -> Summary:
     """Record that the list of a day has been delivered; measurement starts on that day.
 
-    Example: winback acknowledge -c winback.yaml --as-of 2025-06-30 --on 2025-07-01
+    Example: winback acknowledge -c winback.yaml --as-of 2025-06-30 --on 2025-07-01 --list-id 0123456789ab
 
     Args:
         as_of: The day of the list, YYYY-MM-DD.
         on: The day on which it was delivered, YYYY-MM-DD. Default: today.
+        list_id: The list that was delivered, as in its column list_id. Refused if the workspace has another.
         common: What every command takes.
     """
     root = checked(common, as_of)
-    return run_flow("acknowledge", root, common, common.config, as_of, on, [*common.set])
+    return run_flow("acknowledge", root, common, common.config, as_of, on, [*common.set], list_id)
 
 
 def measure(*, as_of: str | None = None, common: Common = COMMON) -> Summary:
