@@ -69,6 +69,6 @@ class Accounts:
 
     def of(self, trial: Trial) -> pl.DataFrame:
         """See `models.observed.observed`."""
-        shares = {offer.id: float(offer.redeem_share) for offer in self.settings.offers}
+        beside = {offer.id: float(offer.paid_beside_orders) for offer in self.settings.offers}
         currency = self.settings.currency
-        return observed(trial, self.who, self.orders, self.margins, redeem_share=shares, currency=currency)
+        return observed(trial, self.who, self.orders, self.margins, paid_beside=beside, currency=currency)

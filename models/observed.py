@@ -55,7 +55,7 @@ def observed(
     orders: pl.LazyFrame,
     margins: pl.LazyFrame,
     *,
-    redeem_share: Mapping[str, float],
+    paid_beside: Mapping[str, float],
     currency: str,
 ) -> pl.DataFrame:
     """What became of everybody who is compared.
@@ -65,7 +65,7 @@ def observed(
         who: `customer_id`, `person_id` of everyone enrolled, with their other ids: all of them count.
         orders: `features.orders.orders`.
         margins: daily net margins (`features.books.accounts`), of the year before the list too.
-        redeem_share: offer: share of buyers who use it; 1 for offers that are not named.
+        paid_beside: offer: `models.options.OfferOptions.paid_beside_orders`; 1 for offers that are not named.
         currency: reporting currency.
 
     Returns:
@@ -93,7 +93,7 @@ def observed(
         .join(by_person, on="person_id", how="left")
         .with_columns(pl.col(RETURN_RATE).fill_null(0.0), pl.col(NET_MARGIN, MARGIN_BEFORE).fill_null(0))
         .with_columns(
-            (pl.col(NET_MARGIN) - _spent(treated, redeem_share, units(currency))).alias(NET_PROFIT),
+            (pl.col(NET_MARGIN) - _spent(treated, paid_beside, units(currency))).alias(NET_PROFIT),
             treated=treated,
             control_probability=pl.when(treated).then(1 - chance).otherwise(chance).round(9),
         )
@@ -102,9 +102,9 @@ def observed(
     return _shaped(found)
 
 
-def _spent(treated: pl.Expr, redeem_share: Mapping[str, float], unit: int) -> pl.Expr:
-    """What a person's contact cost, minor units: the contact, and for a buyer the offer."""
-    redeemed = pl.col("offer_id").replace_strict(dict(redeem_share), default=1.0, return_dtype=pl.Float64)
+def _spent(treated: pl.Expr, paid_beside: Mapping[str, float], unit: int) -> pl.Expr:
+    """What a person's contact cost beside the orders, minor units: the contact, and for a buyer the offer."""
+    redeemed = pl.col("offer_id").replace_strict(dict(paid_beside), default=1.0, return_dtype=pl.Float64)
     offer = pl.col(RETURN_RATE) * redeemed * pl.col("offer_cost")
     return pl.when(treated).then((pl.col("contact_cost") + offer) * unit).otherwise(0.0)
 

@@ -164,6 +164,10 @@ class EffectOptions(Options):
         return _features(names, beside=("p0",))
 
 
+# What these cost lowers what the buyer pays, so that the orders say it already. The others cost beside them.
+_PAID_IN_ORDERS = frozenset({"discount"})
+
+
 class OfferOptions(Options):
     """One thing that can be offered with a contact."""
 
@@ -197,6 +201,11 @@ class OfferOptions(Options):
         default=None, ge=0, le=_MOST_PEOPLE, description="most people it is made to in one list"
     )
     effect: AssumedEffect | None = Field(default=None, description="its own assumed effect")
+
+    @property
+    def paid_beside_orders(self) -> float:
+        """Share of buyers for whom it costs something that their orders do not say."""
+        return 0.0 if self.kind in _PAID_IN_ORDERS else self.redeem_share
 
 
 class UpliftOptions(Options):

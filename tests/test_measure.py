@@ -1,6 +1,7 @@
 """The flow that measures: which lists, which table, which words."""
 
 from datetime import UTC, date, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from flows.earned_in_mlflow import CUMULATIVE, MEASUREMENTS, SECOND_LIFETIME
 from flows.measure import compare
 from flows.settings import Settings
 from models.measurement import MEASUREMENTS as SCHEMA
+from models.options import OfferOptions
 
 DAY = date(2024, 5, 31)
 END = date(2024, 7, 1)  # acknowledged on June 1, thirty days after that
@@ -77,6 +79,33 @@ def test_a_complete_list_is_measured_and_told_in_plain_words(settings: Settings)
         "With 120 people you can see a lift of 17.3 points. "
         "The split is as drawn: 60 of 120 people were held out where 50.0% were to be."
     )
+
+
+def test_a_discount_is_in_the_orders_and_a_gift_costs_beside_them(tmp_path: Path):
+    """Goods of 100.00 that cost 60.00: with a tenth off they leave 30.00, with a gift of 5.00 35.00."""
+    offers = (
+        OfferOptions(id="tenth", kind="discount", cost_rate=0.1),
+        OfferOptions(id="gift", kind="gift", cost=5),
+    )
+    found = shop(tmp_path).model_copy(update={"offers": offers})
+    costs = {"tenth": 10.0, "gift": 5.0, "given-up": 5.0}
+    people = [
+        {"customer_id": f"{offer} {arm} {place}", "arm": arm, "offer_id": offer, "offer_cost": cost}
+        for (offer, cost), arm, place in product(costs.items(), ("treatment", "control"), (1, 2))
+    ]
+    write(found, DAY, people)
+    paid = {"tenth": 9000, "gift": 10_000, "given-up": 10_000}
+    bought = [
+        order(f"{offer} treatment 1", after(DAY, 9), cents, offer, discount_amount=10_000 - cents)
+        | {"cost_amount": 6000}
+        for offer, cents in paid.items()
+    ]
+    newest = order("someone", date(2024, 8, 1), 100, "newest")
+    deliver(found, "transactions", [*bought, newest])
+    table = measurements(found).filter(by="offer_id", outcome="net_profit")
+    earned = dict(table.select("group", "treated_mean").iter_rows())
+    # Each contact cost 0.05, and one in two bought.
+    assert earned == {"tenth": 14.95, "gift": 17.45, "given-up": 17.45}
 
 
 def test_measuring_again_gives_the_same_bytes(settings: Settings):

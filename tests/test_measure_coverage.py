@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from tests.proof.campaigns import Plan, campaign, members
-from tests.proof.coverage import Claim, claims
+from tests.proof.coverage import claims
 
-PLAN = Plan(20_000, (0.1, 0.1, 0.2, 0.2, 0.5, 0.5), "lognormal 1.0", 0.8, 0.5, 5.0, 200.0)
+PLAN = Plan(20_000, (0.1, 0.67) * 3, "lognormal 1.0", 0.8, 0.5, 5.0, 200.0)
 
 
 def difference(one, outcome: str) -> float:
-    """Means within strata, weighed by their sizes."""
-    values, found = getattr(one, outcome), 0.0
+    """Means within strata, weighed by how many people the draw was to contact there."""
+    values, contacts, found = getattr(one, outcome), 1 - one.control_probability, 0.0
     for stratum in range(6):
         inside = one.stratum == stratum
         arms = [values[inside & arm].mean() for arm in (one.treated, ~one.treated)]
-        found += inside.mean() * (arms[0] - arms[1])
+        found += contacts[inside].sum() / contacts.sum() * (arms[0] - arms[1])
     return float(found)
 
 
@@ -45,7 +45,13 @@ def test_the_same_seed_runs_the_same_campaign_and_people_come_from_those_named()
 
 def test_a_small_study_has_its_claims(capsys: pytest.CaptureFixture[str]):
     found = claims(20)
-    assert [(type(one), one.goal) for one in found] == [(Claim, 0.88), (Claim, 0.92), (Claim, 0.065)]
+    assert [(one.name, one.goal) for one in found] == [
+        ("must: 90 % intervals hold the truth, at least", 0.88),
+        ("must: 90 % intervals hold the truth, at most", 0.92),
+        ("must: 90 % intervals of lists together hold the truth, at least", 0.88),
+        ("must: 90 % intervals of lists together hold the truth, at most", 0.92),
+        ("must: campaigns without effect called worked, at most", 0.065),
+    ]
     assert all(0 <= one.low <= one.value <= one.high <= 1 for one in found)
     assert found[0].holds == (found[0].value >= 0.88)
     assert "people 300" in capsys.readouterr().out

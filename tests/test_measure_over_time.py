@@ -135,7 +135,7 @@ def test_a_second_lifetime_counts_as_far_as_it_goes():
     who = one.enrolled.select("customer_id", person_id="customer_id")
     found = []
     for longer in map(one.over, (30, 90)):
-        seen = observed(longer, who, made.lazy(), margins.lazy(), redeem_share={}, currency="EUR")
+        seen = observed(longer, who, made.lazy(), margins.lazy(), paid_beside={}, currency="EUR")
         found.append(lifetime(longer, seen, "EUR", seed=7))
     table = pl.concat(found)
     assert table.schema == SECOND_LIFETIMES

@@ -66,7 +66,7 @@ def seen(one: Trial, orders: list[dict[str, Any]], who: pl.DataFrame | None = No
         themselves(one) if who is None else who,
         made.lazy(),
         margins.lazy(),
-        redeem_share={"gift": 0.4},
+        paid_beside={"gift": 0.4},
         currency="EUR",
     )
 

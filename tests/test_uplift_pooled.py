@@ -67,6 +67,39 @@ def test_strata_hold_people_whom_one_draw_treated_alike():
     assert stratified(rows.with_columns(list_id=pl.Series(["x", "y", "y"]))).is_empty()
 
 
+def drawn(sizes: dict[str, int], held: tuple[str, ...] = (), **more: str) -> pl.DataFrame:
+    """So many people of each stratum at a tenth held out: one of each of those named. Half return."""
+    told = {"offer_id": "message", "stage": "new", "value_tier": "gold", **more}
+    rows = [
+        {**told, "stratum": name, "treated": bool(place) or name not in held, "returned": place % 2 == 0}
+        for name, size in sizes.items()
+        for place in range(size)
+    ]
+    chance = pl.when("treated").then(0.9).otherwise(0.1)
+    return pl.DataFrame(rows).with_columns(assignment_probability=chance)
+
+
+def people_of(rows: pl.DataFrame) -> dict[str, int]:
+    return dict(stratified(rows).select("stratum", pl.col("contacted") + pl.col("held")).iter_rows())
+
+
+def test_thin_strata_of_one_draw_are_counted_with_their_neighbours():
+    sizes = {"a": 12, "b": 8, "c": 20, "d": 21, "e": 5}
+    assert people_of(drawn(sizes, tuple(sizes))) == {"a": 20, "c": 20, "d": 26}
+    lists = [drawn({"a": 12, "b": 8}, ("a",), list_id=name) for name in ("x", "y")]
+    assert stratified(pl.concat(lists)).select("list_id", "held").rows() == [("x", 1), ("y", 1)]
+    unnamed = drawn({"a": 30, "b": 30}, ("a", "b")).with_columns(list_id=pl.lit(None, pl.String))
+    assert people_of(unnamed) == {"a": 30, "b": 30}
+    apart = [drawn({name: 12}, (name,), value_tier=tier) for name, tier in (("a", "gold"), ("b", "silver"))]
+    assert people_of(pl.concat(apart)) == {"a": 12, "b": 12}
+
+
+def test_who_was_held_out_does_not_decide_which_strata_are_counted_together():
+    sizes = {"a": 20, "b": 20}
+    assert people_of(drawn(sizes, ("b",))) == {"b": 20}
+    assert people_of(drawn(sizes, ("a", "b"))) == sizes
+
+
 def test_without_contacts_it_is_what_was_assumed():
     options = EffectOptions(by_stage={"lapsed": AssumedEffect(mu=0.4, sd=0.3)})
     pooled = fit_pooled(cells(everywhere(0), 50, np.random.default_rng(1)).clear(), [MAIL], options)

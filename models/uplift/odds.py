@@ -18,8 +18,11 @@ from models.uplift.contacts import propensity
 
 _CELL = ("offer_id", "stage", "value_tier")
 # Other columns that tell draws apart, where contacts carry them.
-_DRAWS = ("list_id", "stratum")
+_LIST, _STRATUM, _CHANCE = "list_id", "stratum", "_chance"
 _DIGITS = 6
+# Neighbouring strata of one chance are one until so many are expected in the smaller arm. What was drawn must
+# not decide it: a stratum joined because nobody was held out there would lend its people to other controls.
+_LEAST_EXPECTED = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,20 @@ class Strata:
 def stratified(rows: pl.DataFrame) -> pl.DataFrame:
     """Counts per offer, stage, tier and draw, of strata that hold both arms and a return; sorted.
 
+    Strata with few people are counted with their neighbours of the same draw, offer, stage and tier.
+
     Args:
         rows: contacts: `treated`, `returned`, `assignment_probability`, `offer_id`, `stage`, `value_tier`;
-            `list_id` and `stratum` tell draws apart where there are any.
+            `list_id` and `stratum` tell draws apart where there are any; a stratum has the name of its first.
     """
     drawn = rows.with_columns(
-        pl.col("stage", "value_tier").cast(pl.String), _chance=pl.Series(propensity(rows)).round(_DIGITS)
+        pl.col("stage", "value_tier").cast(pl.String),
+        pl.Series(propensity(rows)).round(_DIGITS).alias(_CHANCE),
     )
-    keys = [*_CELL, *(name for name in _DRAWS if name in rows.columns), "_chance"]
+    alike = [*_CELL, *(name for name in (_LIST,) if name in rows.columns), _CHANCE]
+    keys = [*alike, *(name for name in (_STRATUM,) if name in rows.columns)]
+    if _STRATUM in keys:
+        drawn = _joined(drawn, alike)
     treated, returned = pl.col("treated"), pl.col("returned").cast(pl.Boolean)
     return (
         drawn.group_by(keys)
@@ -79,6 +88,35 @@ def stratified(rows: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("returned") < pl.col("contacted") + pl.col("held"))
         .sort(keys)
     )
+
+
+def _joined(drawn: pl.DataFrame, alike: list[str]) -> pl.DataFrame:
+    """The rows, with every stratum under the name of the first of those that it is counted with."""
+    rarer = pl.min_horizontal(_CHANCE, 1 - pl.col(_CHANCE))
+    sizes = (
+        drawn.group_by(*alike, _STRATUM)
+        .agg(expected=(rarer.first() * pl.len()).round(_DIGITS))
+        .sort(*alike, _STRATUM)
+        .with_columns(
+            left=pl.col("expected").cum_sum(reverse=True).over(alike), draw=pl.struct(alike).rle_id()
+        )
+    )
+    named = sizes.select(*alike, _STRATUM, _first=sizes[_STRATUM].gather(_firsts(sizes)))
+    on = [*alike, _STRATUM]
+    joined = drawn.join(named, on=on, how="left", maintain_order="left", nulls_equal=True)
+    return joined.with_columns(pl.col("_first").alias(_STRATUM)).drop("_first")
+
+
+def _firsts(sizes: pl.DataFrame) -> list[int]:
+    """The row that each stratum is counted with; what is left over at the end joins those before it."""
+    firsts: list[int] = []
+    draw_before, full = -1, 0.0
+    for place, (expected, left, draw) in enumerate(sizes.select("expected", "left", "draw").iter_rows()):
+        joins = draw == draw_before and min(full, left) < _LEAST_EXPECTED
+        full = full + expected if joins else expected
+        firsts.append(firsts[-1] if joins else place)
+        draw_before = draw
+    return firsts
 
 
 def _mean(n1: Array, n0: Array, r: Array, odds: Array | float) -> Array:

@@ -1,8 +1,8 @@
 """Simulated campaigns whose true effect is known: strata, unequal probabilities, heavy-tailed margins.
 
 A shop is a fixed population; a campaign draws its people from it, and their arms as a list would. The truth
-of a campaign is the mean effect in the population, stratum by stratum, weighed by the strata's sizes on the
-list. Nothing here knows how lists are measured.
+of a campaign is the mean effect in the population, stratum by stratum, weighed by how many people of the list
+the draw was to contact there: the effect on those contacted. Nothing here knows how lists are measured.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Plan:
         shift: what a contact adds to the log-odds of buying, on average.
         spread: standard deviation of that among people; some are harmed.
         contact_cost: per person contacted.
-        offer_cost: per buyer who was contacted.
+        offer_cost: per buyer who was contacted, beside the orders.
     """
 
     people: int
@@ -123,7 +123,8 @@ def _truth(plan: Plan, everyone: Shop, stratum: npt.NDArray[np.int64]) -> tuple[
     contacted = _probability(everyone.odds + _shifts(plan, everyone))
     rate, worth = contacted - without, _KEPT * everyone.basket
     effects = (rate, rate * worth, rate * worth - plan.contact_cost - plan.offer_cost * contacted)
-    share = np.bincount(stratum, minlength=STRATA) / stratum.size
+    contacts = np.bincount(stratum, minlength=STRATA) * (1 - np.array(plan.held_out))
+    share = contacts / contacts.sum()
     size = np.bincount(everyone.stratum, minlength=STRATA)
     return tuple(float((share * np.bincount(everyone.stratum, one) / size).sum()) for one in effects)  # type: ignore[return-value]
 

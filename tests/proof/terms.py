@@ -57,7 +57,7 @@ FEATURES = (
 )
 _UNIT = 100
 RULES = Rules(
-    offers=(OfferOptions(id="voucher", kind="discount", cost=OFFER_COST / _UNIT, channel="sms"),),
+    offers=(OfferOptions(id="voucher", kind="points", cost=OFFER_COST / _UNIT, channel="sms"),),
     effect=EffectOptions(),
     contact=ContactOptions(cost={"sms": CONTACT_COST / _UNIT}),
     consent=ConsentOptions(basis="assumed"),
