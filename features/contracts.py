@@ -38,6 +38,24 @@ class Kind(StrEnum):
     FLAG = "flag"
 
 
+class Unreadable(StrEnum):
+    """What a cell that cannot be read means for its row.
+
+    A row that says "do not contact" must not be lost for one bad cell. Where the row is kept, the cell still
+    counts as a bad one in the gate, and the run tells it.
+    """
+
+    SET_ASIDE = "set aside"
+    EMPTY = "empty"
+    NO = "no"
+    YES = "yes"
+
+    @property
+    def value_of_cell(self) -> bool | None:
+        """What the cell is taken for, where the row is kept."""
+        return {Unreadable.NO: False, Unreadable.YES: True}.get(self)
+
+
 DTYPES: Mapping[Kind, pl.DataType] = {
     Kind.TEXT: pl.String(),
     Kind.TIME: UTC,
@@ -50,7 +68,17 @@ DTYPES: Mapping[Kind, pl.DataType] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One canonical column. Money is held in integer minor units of the reporting currency."""
+    """One canonical column. Money is held in integer minor units of the reporting currency.
+
+    Attributes:
+        name: what it is called.
+        kind: how its cells are read.
+        required: whether a source must map it.
+        nullable: whether a cell may be empty.
+        personal: whether it identifies a person.
+        meaning: for people.
+        unreadable: what a cell that cannot be read means for its row.
+    """
 
     name: str
     kind: Kind
@@ -58,6 +86,7 @@ class Column:
     nullable: bool = True
     personal: bool = False
     meaning: str = ""
+    unreadable: Unreadable = Unreadable.SET_ASIDE
 
     @property
     def dtype(self) -> pl.DataType:
@@ -103,6 +132,11 @@ class Table:
         return frozenset(column.name for column in self.columns if column.personal)
 
 
+def _lenient(name: str, kind: Kind, meaning: str, unreadable: Unreadable = Unreadable.EMPTY) -> Column:
+    """An optional column whose unreadable cells do not cost the row."""
+    return Column(name, kind, meaning=meaning, unreadable=unreadable)
+
+
 def _text(name: str, meaning: str, *, personal: bool = False) -> Column:
     return Column(name, Kind.TEXT, personal=personal, meaning=meaning)
 
@@ -143,7 +177,7 @@ CUSTOMERS = Table(
     "customers",
     (
         _CUSTOMER,
-        Column("acquired_at", Kind.TIME, meaning="when they became a customer"),
+        _lenient("acquired_at", Kind.TIME, "when they became a customer"),
         _text("acquisition_channel", "how they came"),
         _text("first_name", "first name", personal=True),
         _text("email", "e-mail address", personal=True),
@@ -151,10 +185,10 @@ CUSTOMERS = Table(
         _text("country", "ISO 3166 code"),
         _text("region", "region"),
         _text("language", "language code"),
-        Column("consent_email", Kind.FLAG, meaning="may be e-mailed"),
-        Column("consent_sms", Kind.FLAG, meaning="may be texted"),
-        Column("consent_ads", Kind.FLAG, meaning="may be shown matched advertisements"),
-        Column("is_staff", Kind.FLAG, meaning="works here"),
+        _lenient("consent_email", Kind.FLAG, "may be e-mailed", Unreadable.NO),
+        _lenient("consent_sms", Kind.FLAG, "may be texted", Unreadable.NO),
+        _lenient("consent_ads", Kind.FLAG, "may be shown matched advertisements", Unreadable.NO),
+        _lenient("is_staff", Kind.FLAG, "works here", Unreadable.YES),
     ),
     owner="customer_id",
     key=("customer_id",),
@@ -164,7 +198,7 @@ IDENTITIES = Table(
     (
         _CUSTOMER,
         Column("person_id", Kind.TEXT, required=True, nullable=False, personal=True, meaning="the person"),
-        Column("since", Kind.TIME, meaning="known since"),
+        _lenient("since", Kind.TIME, "known since"),
     ),
     owner="customer_id",
     key=("customer_id",),
@@ -206,7 +240,7 @@ FEEDBACK = Table(
         Column(
             "kind", Kind.TEXT, required=True, nullable=False, meaning="survey, exit, nps, complaint, ticket"
         ),
-        Column("score", Kind.NUMBER, meaning="the score given"),
+        _lenient("score", Kind.NUMBER, "the score given"),
         _text("reason", "the reason given"),
         _text("text", "free text", personal=True),
     ),
@@ -228,7 +262,7 @@ SUPPRESSIONS = Table(
     (
         _CUSTOMER,
         Column("reason", Kind.TEXT, required=True, meaning="why they must not be contacted"),
-        Column("until", Kind.TIME, meaning="suppressed until; null is for good"),
+        _lenient("until", Kind.TIME, "suppressed until; empty is for good"),
     ),
     owner="customer_id",
     key=("customer_id", "reason"),

@@ -4,6 +4,7 @@ Nothing is accepted before every new delivery of the run has passed the gate, an
 the ledger is written last. accepted + quarantined = delivered for each of them.
 """
 
+import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -297,6 +298,7 @@ def _receipt(one: Staged, now: datetime) -> Receipt:
         last_at=one.times[1] if one.times else None,
         cursor=one.delivery.after,
         ingested_at=now,
+        assumed=json.dumps(one.tally.assumed, sort_keys=True) if one.tally.assumed else None,
     )
 
 

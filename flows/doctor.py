@@ -131,7 +131,7 @@ def _sources(settings: Settings) -> Iterator[Finding]:
         elif looked_at == 0:
             yield Finding("warn", what, "it is empty", "Check that the right file was delivered.")
         else:
-            yield Finding("ok", what, f"the first {looked_at} rows read as mapped, {unreadable} set aside")
+            yield Finding("ok", what, f"the first {looked_at} rows read as mapped, {unreadable} could not")
 
 
 def _workspace(settings: Settings) -> Iterator[Finding]:

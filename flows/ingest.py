@@ -6,6 +6,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from features import ledger, quarantine
+from features.assumptions import assumptions
 from features.contracts import TABLES
 from features.ingest import Folders
 from features.ingest import ingest as accept
@@ -67,7 +68,7 @@ def take_in(settings: Settings) -> dict[str, Any]:
         "counts": {"deliveries": len(receipts), **totals},
         "paths": {"lake": str(places.lake), "quarantine": str(places.quarantine)},
         "versions": {"lake": ledger.version(places.lake)},
-        "sentences": [said if receipts else "Nothing new in the sources."],
+        "sentences": [said if receipts else "Nothing new in the sources.", *assumptions(receipts)],
     }
 
 

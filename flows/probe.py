@@ -34,6 +34,8 @@ def probe(settings: Settings, table: str) -> tuple[int, int]:
         mapped = map_chunk(chunk, TABLES[table], source, settings.timezone)
         excluded = pl.col("fault").str.starts_with("excluded_")
         unreadable += mapped.filter(pl.col("fault").is_not_null() & ~excluded).height
+        if "assumed" in mapped.columns:
+            unreadable += mapped.filter(pl.col("fault").is_null(), pl.col("assumed").is_not_null()).height
         looked_at += mapped.height
     return unreadable, looked_at
 

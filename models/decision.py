@@ -29,7 +29,7 @@ from models.eligibility import BARRED, Known, Reason, barred, consent_note, perm
 from models.limits import FINE, fine_cost
 from models.outputs import EXCLUDED, HOLDOUT, WINBACK, contact_by, rows
 from models.path import PATH
-from models.persons import persons
+from models.persons import persons, unjoined_note
 from models.profit import APPRAISALS, best
 from models.reasons import with_reasons
 from models.selection import Selected, one_per_person, select, with_potential, without_offer
@@ -128,7 +128,11 @@ def decide(  # noqa: PLR0917 - what it is made of, in order
     chosen = selected.people.filter(pl.col("arm").is_not_null())
     known_causes = with_guesses(chosen, pl.lit(value=True), guess)
     enrolled = _with_details(known_causes, appraised.people.lazy())
-    found = (consent_note(known, rules.consent), unmanageable_note(selected.people))
+    found = (
+        consent_note(known, rules.consent),
+        unjoined_note(everyone["customer_id"], known),
+        unmanageable_note(selected.people),
+    )
     notes = (*(note for note in found if note is not None), *appraised.notes)
     return _decision(selected, enrolled, rules, notes, night, explain)
 

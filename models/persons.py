@@ -9,6 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from features.wording import counted
+from models.eligibility import Known
+
 # An address or number on more ids than this is a placeholder of the shop, not a person.
 MOST_IDS = 20
 _LEAST_DIGITS = 7
@@ -32,6 +35,35 @@ def persons(ids: pl.Series, customers: pl.DataFrame | None, identities: pl.DataF
     shared = _shared(everyone, pl.concat(list(_links(customers, identities)) or [_NO_LINKS]))
     return everyone.join(_components(shared), on="customer_id", how="left", maintain_order="left").select(
         "customer_id", person_id=pl.coalesce("person_id", "customer_id")
+    )
+
+
+def unjoined_note(ids: pl.Series, known: Known) -> str | None:
+    """Says so where a `person_id` is a customer id without a row of its own in identities, as after a merge.
+
+    Names of persons are no customer ids: where both are plain numbers, taking one for the other would join
+    strangers. So such an id is joined with nobody, and a suppression of it protects nobody else.
+
+    Args:
+        ids: customer ids that are scored.
+        known: the tables.
+    """
+    if known.identities is None:
+        return None
+    tables = [table["customer_id"] for table in (known.customers, known.suppressions) if table is not None]
+    customers = pl.concat([ids, *tables]).unique()
+    named = known.identities["person_id"].unique()
+    alike = named.filter(
+        named.is_in(customers.implode()) & ~named.is_in(known.identities["customer_id"].implode())
+    )
+    if alike.is_empty():
+        return None
+    return (
+        f"Warning: identities names {counted(len(alike), 'person')} by a customer id that has no row of its "
+        "own there. Such an id is not joined with the ids whose rows name it, so that a suppression or a no "
+        "of one does not protect the other. If they are the same people (rows like A3,A5), give each such id "
+        "a row of its own (A5,A5); if they are numbers of their own, make them differ "
+        "(person_id: \"'p' || person_id\")."
     )
 
 

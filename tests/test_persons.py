@@ -1,8 +1,10 @@
 """Which ids are one person."""
 
 import polars as pl
+from decision_world import copies, decided, reasons, rules
 
-from models.persons import MOST_IDS, persons
+from models.eligibility import Known
+from models.persons import MOST_IDS, persons, unjoined_note
 
 
 def named(ids, customers=None, identities=None):
@@ -60,3 +62,45 @@ def test_a_person_id_that_looks_like_an_address_is_not_taken_for_one():
         "a": "a",
         "b": "b",
     }
+
+
+def known(identities: dict[str, str], customers: str = "", suppressed: str = "") -> Known:
+    def table(ids: str) -> pl.DataFrame:
+        return pl.DataFrame({"customer_id": list(ids)}, schema={"customer_id": pl.String})
+
+    rows = {"customer_id": list(identities), "person_id": list(identities.values())}
+    return Known(
+        table(customers), pl.DataFrame(rows, schema=dict.fromkeys(rows, pl.String)), table(suppressed)
+    )
+
+
+def test_a_merge_into_an_id_without_a_row_of_its_own_is_told():
+    found = [
+        unjoined_note(pl.Series(["a", "e"]), known({"a": "e", "b": "e"})),
+        unjoined_note(pl.Series(["a"]), known({"a": "e"}, customers="e")),
+        unjoined_note(pl.Series(["a"]), known({"a": "e"}, suppressed="e")),
+    ]
+    assert len(set(found)) == 1
+    assert str(found[0]).startswith(
+        "Warning: identities names 1 person by a customer id that has no row of its own"
+    )
+
+
+def test_names_of_persons_that_are_no_ids_or_ids_with_a_row_are_nothing_to_tell():
+    assert unjoined_note(pl.Series(["a", "e"]), Known()) is None
+    assert unjoined_note(pl.Series(["a", "e"]), known({"a": "p", "e": "p"}, "ae", "ae")) is None
+    assert unjoined_note(pl.Series(["a", "e"]), known({"a": "e", "e": "e"}, "ae", "ae")) is None
+    assert unjoined_note(pl.Series(["a"]), known({"a": "e"})) is None
+
+
+def test_the_list_says_that_a_suppression_does_not_reach_a_merged_id_until_its_row_is_there():
+    both = copies(2)
+    first, second = both["customer_id"]
+    alone = known({first: second})
+    stop = pl.DataFrame({"customer_id": [second]})
+    before = decided(both, rules(), Known(None, alone.identities, stop))
+    joined = known({first: second, second: second})
+    after = decided(both, rules(), Known(None, joined.identities, stop))
+    assert (reasons(before).get(first), reasons(after).get(first)) == (None, "suppressed")
+    assert [note.split(" by ")[0] for note in before.notes] == ["Warning: identities names 1 person"]
+    assert after.notes == ()

@@ -356,3 +356,67 @@ def test_a_suppression_without_a_reason_protects_all_the_same():
     raw = chunk(id=["a", "b"], why=["asked", None])
     found = mapped(raw, "suppressions", columns={"customer_id": "id", "reason": "why"})
     assert found.select("customer_id", "fault").rows() == [("a", None), ("b", None)]
+
+
+def kept(table: str, name: str, values: list[object], **options: object) -> list[tuple[object, ...]]:
+    """One canonical column of otherwise good rows, with the fault and the rules of assumed cells."""
+    good = {"customer_id": "id", "reason": "why", "occurred_at": "day", "kind": "why", "person_id": "why"}
+    columns = {column: good[column] for column in TABLES[table].required} | {name: "x"}
+    raw = chunk(id="a", why="deceased", day="2024-01-01", x=values)
+    options["columns"] = columns | dict(options.get("columns", {}))
+    return mapped(raw, table, **options).select(name, "fault", "assumed").rows()
+
+
+@pytest.mark.parametrize("cell", ["never", "infinity", "31/12/2030", "2030-13-01", "soon"])
+def test_a_suppression_whose_end_cannot_be_read_is_kept_for_good(cell: str):
+    assert kept("suppressions", "until", [cell]) == [(None, None, ["unreadable_until"])]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["9999-12-31", "9999-12-31 23:59:59", "0000-00-00", "0000-00-00 00:00:00", "31.12.9999", "99991231"],
+)
+def test_what_databases_write_for_no_time_is_empty_and_nothing_to_tell(cell: str):
+    assert kept("suppressions", "until", [cell]) == [(None, None, None)]
+    assert kept("customers", "acquired_at", [cell]) == [(None, None, None)]
+
+
+def test_a_typed_day_of_the_year_9999_is_empty_and_nothing_to_tell():
+    assert kept("suppressions", "until", [date(9999, 12, 31)]) == [(None, None, None)]
+    assert kept("suppressions", "until", [date(8000, 1, 1)]) == [(None, None, ["unreadable_until"])]
+
+
+@pytest.mark.parametrize("name", ["consent_email", "consent_sms", "consent_ads"])
+def test_an_unreadable_consent_is_a_no_and_an_unreadable_staff_mark_a_yes(name: str):
+    assert kept("customers", name, ["withdrawn", "-", "nein", "yes", None]) == [
+        *[(False, None, [f"unreadable_{name}"])] * 3,
+        (True, None, None),
+        (None, None, None),
+    ]
+    assert kept("customers", "is_staff", ["employee", "no", ""]) == [
+        (True, None, ["unreadable_is_staff"]),
+        (False, None, None),
+        (None, None, None),
+    ]
+
+
+def test_an_unreadable_number_under_an_expression_counts_for_its_column():
+    given = {"columns": {"consent_email": "coalesce(x, 1) = 1"}, "numbers": ["x"]}
+    found = kept("customers", "consent_email", ["1", "0", "opted out"], **given)
+    assert found == [(True, None, None), (False, None, None), (False, None, ["unreadable_consent_email"])]
+
+
+def test_other_optional_cells_that_cannot_be_read_are_empty():
+    assert kept("feedback", "score", ["n/a", "3"]) == [(None, None, ["unreadable_score"]), (3.0, None, None)]
+    assert kept("customers", "acquired_at", ["soon"]) == [(None, None, ["unreadable_acquired_at"])]
+    assert kept("identities", "since", ["soon"]) == [(None, None, ["unreadable_since"])]
+
+
+def test_every_assumed_cell_of_a_row_is_named_beside_its_fault():
+    columns = {"customer_id": "id", "consent_email": "x", "acquired_at": "day"}
+    raw = chunk(id=["a", None], x=["nein", "-"], day=["soon", "2024-01-01"])
+    assert mapped(raw, "customers", columns=columns).select("fault", "assumed").rows() == [
+        (None, ["unreadable_acquired_at", "unreadable_consent_email"]),
+        ("missing_customer_id", ["unreadable_consent_email"]),
+    ]
+    assert mapped(raw.clear(), "customers", columns=columns).height == 0

@@ -10,6 +10,7 @@ from features.quality.suites import Suite
 
 BROKEN_ROWS = "broken_rows"
 FAULT = "fault"
+ASSUMED = "assumed"
 
 
 def first_broken_rule(suite: Suite, columns: Collection[str]) -> pl.Expr:
@@ -60,6 +61,8 @@ class Tally:
         rows: rows seen, with or without fault.
         counts: rule id -> rows that break it; and `broken_rows`.
         faults: fault -> rows.
+        assumed: rule -> accepted rows with a cell that could not be read and was taken for a value.
+        assumed_rows: such rows, each once.
     """
 
     def __init__(self, suite: Suite, *, sample_rows: int, keys_shown: int) -> None:
@@ -68,6 +71,8 @@ class Tally:
         self._judged = 0
         self._counts: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
+        self._assumed: Counter[str] = Counter()
+        self.assumed_rows = 0
         self._limit, self._keys_shown = sample_rows, keys_shown
         self._step = 1
         self._kept: list[pl.DataFrame] = []
@@ -84,6 +89,11 @@ class Tally:
         return self._faults
 
     @property
+    def assumed(self) -> Mapping[str, int]:
+        """Rule -> accepted rows with a cell that could not be read and was taken for a value."""
+        return self._assumed
+
+    @property
     def sample(self) -> pl.DataFrame:
         """At most `sample_rows` of the judged rows."""
         return pl.concat(self._kept) if self._kept else pl.DataFrame()
@@ -95,7 +105,14 @@ class Tally:
         return pl.concat(parts).unique(maintain_order=True) if parts else pl.DataFrame()
 
     def add(self, chunk: pl.DataFrame) -> pl.DataFrame:
-        """Count a chunk, and give it back with `rule`: its fault, else the first broken rule, else null."""
+        """Count a chunk, and give it back with `rule`: its fault, else the first broken rule, else null.
+
+        `assumed` is counted where the row is accepted, and not given back.
+        """
+        if ASSUMED in chunk.columns:
+            judged = self.add(chunk.drop(ASSUMED))
+            self._assume(chunk[ASSUMED].filter(judged["rule"].is_null()).drop_nulls())
+            return judged
         self.rows += chunk.height
         judged, rule = chunk, pl.lit(None, pl.String)
         if FAULT in chunk.columns and chunk[FAULT].null_count() < chunk.height:
@@ -107,6 +124,10 @@ class Tally:
             rule = pl.coalesce(rule, first_broken_rule(self.suite, chunk.columns))
         self._sample(judged)
         return chunk.with_columns(rule.alias("rule"))
+
+    def _assume(self, assumed: pl.Series) -> None:
+        self.assumed_rows += len(assumed)
+        self._assumed.update(assumed.list.explode())
 
     def _count(self, judged: pl.DataFrame) -> int:
         """Add the counts; returns how many rows are to be set aside."""

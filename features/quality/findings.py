@@ -1,5 +1,6 @@
 """What would be said about each rule of a delivery, should its share of broken rows turn out too high."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,8 @@ class Counted:
         faults: fault of the reader or the mapping -> rows.
         sample: some rows without fault, or all.
         failing: some rows that break a rule, where keys and values are looked up.
+        assumed: rule -> accepted rows with a cell that could not be read and was taken for a value.
+        assumed_rows: such rows, each once.
     """
 
     label: str
@@ -34,6 +37,8 @@ class Counted:
     faults: Mapping[str, int] = field(default_factory=dict)
     sample: pl.DataFrame = field(default_factory=pl.DataFrame)
     failing: pl.DataFrame = field(default_factory=pl.DataFrame)
+    assumed: Mapping[str, int] = field(default_factory=dict)
+    assumed_rows: int = 0
 
 
 def at_most(rule: Rule, options: QualityOptions) -> float:
@@ -50,7 +55,7 @@ def findings(
     key: Sequence[str],
     personal: frozenset[str],
 ) -> dict[str, Failure]:
-    """Per rule id what would be said about it; last `bad_share`, about all rows that are set aside."""
+    """Per rule id what would be said about it; last `bad_share`, about all rows with something unusable."""
     said = {rule.id: _finding(one, rule, options, key, personal) for rule in rules}
     return said | {_BAD_SHARE: _bad_share(one, rules, options)}
 
@@ -90,8 +95,9 @@ def _finding(
 def _bad_share(one: Counted, rules: Sequence[Rule], options: QualityOptions) -> Failure:
     faults = {name: count for name, count in sorted(one.faults.items()) if not name.startswith(_ON_PURPOSE)}
     on_purpose = sum(count for name, count in one.faults.items() if name.startswith(_ON_PURPOSE))
-    bad = one.counts.get(BROKEN_ROWS, 0) + sum(faults.values())
-    named = faults | {rule.id: one.counts[rule.id] for rule in rules if rule.rows == "quarantine"}
+    bad = one.counts.get(BROKEN_ROWS, 0) + sum(faults.values()) + one.assumed_rows
+    unreadable = dict(Counter(faults) + Counter(one.assumed))
+    named = unreadable | {rule.id: one.counts[rule.id] for rule in rules if rule.rows == "quarantine"}
     rows = one.rows - on_purpose
     return Failure(
         suite=one.label,

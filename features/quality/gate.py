@@ -99,7 +99,16 @@ class Gate:
             WinbackError: when an expectation could not be evaluated.
         """
         deliveries = [
-            Counted(f"{label}: {name}", one.rows, one.counts, one.faults, one.sample, one.failing)
+            Counted(
+                f"{label}: {name}",
+                one.rows,
+                one.counts,
+                one.faults,
+                one.sample,
+                one.failing,
+                one.assumed,
+                one.assumed_rows,
+            )
             for name, one in tallies.items()
         ]
         return self._judge(suite, deliveries, key, personal, label) if deliveries else []

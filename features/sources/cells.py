@@ -17,6 +17,7 @@ _FLAGS = {
     **dict.fromkeys(("false", "f", "no", "n", "0"), False),
 }
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
+_NO_YEAR = 9999
 # Tried in order after "T" became a blank and blanks before an offset were dropped.
 _ISO = (
     "%Y-%m-%d %H:%M:%S",
@@ -27,6 +28,11 @@ _ISO = (
     "%Y-%m-%d %H:%M:%S%.f%#z",
     "%Y-%m-%d %H:%M%#z",
     "%Y%m%d",
+)
+# How databases write that there is no such time: year 0 or year 9999, in the order of any format.
+_NO_DAY = (
+    r"^(?:0000[-/.]?00[-/.]?00|9999[-/.]?[0-9]{2}[-/.]?[0-9]{2}"
+    r"|00[-/.]00[-/.]0000|[0-9]{1,2}[-/.][0-9]{1,2}[-/.]9999)(?:[^0-9].*)?$"
 )
 _OFFSET = re.compile(r"%[:#]*z|%s|%\+")
 
@@ -77,6 +83,16 @@ def read_time(column: pl.Series, formats: Sequence[str], zone: str) -> Cells:
         given = text.is_not_null()
         times = _parsed_times(text, formats, zone)
     return Cells(times.alias(column.name), given & times.is_null())
+
+
+def says_no_time(column: pl.Series) -> pl.Series:
+    """Where a cell is what databases write for no time at all: `0000-00-00`, or a day of the year 9999.
+
+    Optional columns take it for empty, which is nothing to tell; in a required one it cannot be read.
+    """
+    if column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime):
+        return (column.dt.year() == _NO_YEAR).fill_null(value=False)
+    return _text(column).str.contains(_NO_DAY).fill_null(value=False)
 
 
 def read_day(column: pl.Series, formats: Sequence[str], zone: str) -> Cells:

@@ -4,19 +4,33 @@ A row that breaks a rule keeps its place with the rule's name in `fault`: as man
 The first of these counts: what the reader found; `excluded_<name>` in the order of the config;
 `unreadable_<column>` in the order of the canonical columns (for an expression, the source column under
 `numbers` that could not be read, else the canonical column); `missing_<column>`.
+
+A cell that cannot be read breaks no rule where its column says what it is taken for
+(`features.contracts.Unreadable`): `assumed` then lists `unreadable_<canonical column>`.
 """
 
+import operator
 import re
 from dataclasses import dataclass, field
+from functools import reduce
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 
-from features.contracts import Column, Kind, Table
+from features.contracts import Column, Kind, Table, Unreadable
 from features.errors import ConfigError
 from features.hashing import stable_hash
 from features.options import SourceOptions
-from features.sources.cells import Cells, read_day, read_flag, read_number, read_text, read_time, tidy
+from features.sources.cells import (
+    Cells,
+    read_day,
+    read_flag,
+    read_number,
+    read_text,
+    read_time,
+    says_no_time,
+    tidy,
+)
 from features.sources.chunks import CONTROL, LINE, as_json
 from features.sources.columns import Mention, check_columns, exclusions_of, mapping_of
 from features.sources.expressions import adds_texts, evaluate
@@ -31,12 +45,14 @@ class _Rows:
         values: the same, those listed under `numbers` as numbers.
         unreadable: source columns under `numbers`: where they hold something else.
         faults: each rule with the rows that break it, in the order that counts.
+        assumed: the same for cells that are taken for a value: their rows are kept.
     """
 
     texts: pl.DataFrame
     values: pl.DataFrame
     unreadable: dict[str, pl.Series]
     faults: list[tuple[str, pl.Series]] = field(default_factory=list)
+    assumed: list[tuple[str, pl.Series]] = field(default_factory=list)
 
 
 def map_chunk(raw: pl.DataFrame, table: Table, source: SourceOptions, timezone: str) -> pl.DataFrame:
@@ -50,7 +66,8 @@ def map_chunk(raw: pl.DataFrame, table: Table, source: SourceOptions, timezone: 
 
     Returns:
         The mapped canonical columns in the table's order (money as Float64 in major units; `order_id` also
-        when the source has none), then `source_line`, `fault` and `raw`; rows in the order of `raw`.
+        when the source has none), then `source_line`, `fault` and `raw`; rows in the order of `raw`. Where
+        mapped columns take unreadable cells for a value, also `assumed`: the rules of such cells.
 
     Raises:
         DataRefused: when mapped source columns are missing.
@@ -73,7 +90,8 @@ def map_chunk(raw: pl.DataFrame, table: Table, source: SourceOptions, timezone: 
     if table.name == "transactions":
         mapped = mapped.with_columns(_order_ids(mapped))
     names = [name for name in table.index if name in mapped.columns]
-    return mapped.select(*names, LINE).with_columns(_judged(raw, rows.faults, present))
+    found = [*_judged(raw, rows.faults, present), *_assumed(rows.assumed)]
+    return mapped.select(*names, LINE).with_columns(found)
 
 
 def _order_ids(mapped: pl.DataFrame) -> pl.Series:
@@ -127,14 +145,33 @@ def _mapped(rows: _Rows, column: Column, mention: Mention, source: SourceOptions
             f"{where}: {text!r} adds texts, which joins them (1 + 2 gives 12). List the columns that it adds "
             "under `numbers` of the source."
         )
-    if not meaning.is_column:
-        for name in sorted(meaning.columns & rows.unreadable.keys()):
-            rows.faults.append((f"unreadable_{_plain(name)}", rows.unreadable[name]))
+    broken = [] if meaning.is_column else sorted(meaning.columns & rows.unreadable.keys())
+    if column.unreadable != Unreadable.SET_ASIDE:
+        cells = _read(value, column.kind, source, zone)
+        return _taken(rows, column, value, cells, [rows.unreadable[name] for name in broken])
+    rows.faults.extend((f"unreadable_{_plain(name)}", rows.unreadable[name]) for name in broken)
     if column.kind is Kind.TEXT and meaning.is_column and value.dtype == pl.String:
         return value.alias(column.name)  # tidied, and every text can be read
     cells = _read(value, column.kind, source, zone)
     rows.faults.append((f"unreadable_{column.name}", cells.unreadable))
     return cells.values.alias(column.name)
+
+
+def _taken(rows: _Rows, column: Column, value: pl.Series, cells: Cells, broken: list[pl.Series]) -> pl.Series:
+    """The values of a column that takes unreadable cells for a value; those cells are noted.
+
+    Args:
+        rows: the chunk.
+        column: the canonical column.
+        value: its cells as delivered.
+        cells: the same as read.
+        broken: where source columns of its expression could not be read.
+    """
+    unreadable = reduce(operator.or_, broken, cells.unreadable)
+    values = cells.values.set(unreadable, column.unreadable.value_of_cell)
+    told = unreadable & ~says_no_time(value) if column.kind is Kind.TIME else unreadable
+    rows.assumed.append((f"unreadable_{column.name}", told))
+    return values.alias(column.name)
 
 
 def _read(value: pl.Series, kind: Kind, source: SourceOptions, zone: str) -> Cells:
@@ -157,6 +194,15 @@ def _judged(raw: pl.DataFrame, faults: list[tuple[str, pl.Series]], present: lis
     fault = raw.select(pl.coalesce("fault", *rules).alias("fault"))["fault"]
     texts = as_json(raw.select(present), fault.is_not_null() & raw["raw"].is_null())
     return [fault, raw["raw"].zip_with(raw["raw"].is_not_null(), texts)]
+
+
+def _assumed(assumed: list[tuple[str, pl.Series]]) -> list[pl.Series]:
+    """The rules of cells that were taken for a value, row by row; null where there is none."""
+    if not assumed:
+        return []
+    rules = pl.concat_list(pl.when(cells).then(pl.lit(rule)) for rule, cells in assumed).list.drop_nulls()
+    found = pl.select(rules.alias("assumed"))["assumed"]
+    return [found.set(found.list.len() == 0, None)]
 
 
 def _plain(name: str) -> str:
