@@ -29,8 +29,12 @@ from flows.told_of_nights import too_late
 from flows.workspace import publish_folder
 from models.assignment import list_id
 from models.decision import Decision, Night, decide
+from models.eligibility import Known
+from models.nobody import why_nobody
 from models.outputs import Manifest, contact_by
+from models.persons import persons
 from models.power import power_of
+from models.redrawn import redrawn
 
 _ROWS_SHOWN = 10
 
@@ -68,6 +72,11 @@ def rank(  # noqa: PLR0917 - what a list is made of, in order
         manifest = _manifest(settings, as_of, decision, model, believed)
         written = write_list(places.list(as_of.day), decision, manifest, revision=revision)
     late = too_late(manifest, written, inputs.today(settings))
+    found = (
+        why_nobody(decision, rules),
+        redrawn_since(settings, as_of, known),
+        power_of(decision.winback, decision.holdout),
+    )
     return {
         "status": written.status,
         "as_of": as_of.day.isoformat(),
@@ -78,9 +87,17 @@ def rank(  # noqa: PLR0917 - what a list is made of, in order
             "scores": str(places.scores(as_of.day) / SCORES),
         },
         "run_ids": {"model_run": model.run_id, "list": decision.list_id},
-        "notes": [*decision.notes, *filter(None, [power_of(decision.winback, decision.holdout)]), *late],
+        "notes": [*decision.notes, *filter(None, found), *late],
         "rows": decision.winback.head(_ROWS_SHOWN).to_dicts(),
     }
+
+
+def redrawn_since(settings: Settings, as_of: AsOf, known: Known) -> str | None:
+    """A sentence when the draws do not agree with those of the workspace's earlier lists."""
+    earlier = inputs.own_enrolments(settings, as_of)
+    who = persons(earlier["customer_id"], known.customers, known.identities)
+    named = earlier.join(who, on="customer_id", how="left", maintain_order="left")
+    return redrawn(named, settings.list, as_of.day)
 
 
 def _check_outputs(
