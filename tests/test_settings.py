@@ -329,3 +329,36 @@ def test_an_entry_of_a_list_cannot_be_set_by_its_number(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD + "offers: [{id: message}]\n")
     with pytest.raises(ConfigError, match=r"offers is a list\. Give it whole, in the config or by"):
         load(path, ["offers.0.cost=5"])
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        (
+            "stages={at_risk_quantile: 0.95, lapsed_quantile: 0.9}",
+            "stages: at_risk_quantile (0.95) is ",
+        ),
+        (
+            "value.discount_rate=1e9",
+            "value.discount_rate: discount_rate is a yearly share from 0 to",
+        ),
+        (
+            'contact.cost={email: 1, "e\\nmail": 1}',
+            "contact.cost: 'e\\nmail' is no name of a channel",
+        ),
+        (
+            "contact.cost={email: 1, ' ': 1}",
+            "contact.cost: ' ' is no name of a channel",
+        ),
+    ],
+)
+def test_values_that_make_no_sense_are_told(tmp_path: Path, override: str, told: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(write(tmp_path, GOOD), [override])
+    [said] = str(error.value).splitlines()[1:]
+    assert said.startswith(f"  - {told}")
+
+
+def test_the_lines_between_stages_may_fall_together(tmp_path: Path) -> None:
+    alike = load(write(tmp_path, GOOD), ["stages={at_risk_quantile: 0.9, lapsed_quantile: 0.9}"])
+    assert alike.stages.at_risk_quantile == 0.9
