@@ -1,10 +1,16 @@
 """A list of nobody says why it is one, and where to look."""
 
+from datetime import date
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from decision_world import copies, decided, rules
+from workspace_world import shop, write
 
+from flows import inputs, ranking
+from flows.champion import Model
 from flows.effects import Believed
 from flows.told_of_nights import told
 from models.eligibility import Reason
@@ -66,3 +72,22 @@ def test_what_nobody_costs_and_earns_is_not_told(listed: int, sentences: int):
     believed = Believed()
     found = told(summary, {"sentences": []}, [], believed, "EUR", "mlflow.db")["sentences"]
     assert len(found) == sentences
+
+
+def test_the_night_says_why_nobody_is_listed_and_that_the_salt_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings, rule = shop(tmp_path, "list.acknowledge=by_command"), rules(budget=0)
+    write(settings, date(2024, 5, 30), [{"customer_id": "a", "arm": "treatment", "enrolment_id": "unsalted"}])
+    scored = inputs.workspace(settings).runs / "appraised/as_of=2024-05-31/scores"
+    scored.parent.mkdir(parents=True)
+    pl.DataFrame({"customer_id": ["a"]}).write_parquet(scored)
+    monkeypatch.setattr(ranking, "rules_of", lambda *_: rule)
+    monkeypatch.setattr(ranking, "appraise", lambda *_: None)
+    monkeypatch.setattr(ranking, "decide", lambda *_: decided(copies(3), rule))
+    monkeypatch.setattr(ranking, "_check_outputs", lambda *_: None)
+    model = Model("7", "1", "run", tmp_path, date(2024, 5, 1), {})
+    made_of = tmp_path, tmp_path, model, Believed()
+    found = ranking.rank.fn(settings, settings.as_of("2024-05-31"), *made_of, revision=False)
+    assert [note.partition(".")[0] for note in found["notes"]] == ["Nobody is to be contacted", "list"]
+    assert found["notes"][1].startswith("list.salt has changed")

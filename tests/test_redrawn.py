@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 from workspace_world import shop, write
 
+from flows import inputs
 from flows.ranking import redrawn_since
 from models.assignment import enrolment_ids, is_universal
 from models.eligibility import Known
@@ -84,7 +85,13 @@ def test_a_night_asks_the_lists_that_the_workspace_holds(tmp_path: Path):
     settings, joined = shop(tmp_path), pl.DataFrame({"customer_id": ["b", "a"], "email": ["x@y.eu"] * 2})
     [name] = enrolment_ids(["a"], "list-2024-05-31", "winback")
     write(settings, BEFORE, [{"customer_id": "b", "arm": "treatment", "enrolment_id": name}])
-    tonight, known = settings.as_of("2024-06-03"), Known(customers=joined)
+    tonight = settings.as_of("2024-06-03")
+    contacts = inputs.enrolments(settings, tonight).vstack(
+        inputs.enrolments(settings, tonight).with_columns(list_id=pl.lit("a tool's"), as_of=date(2024, 6, 1))
+    )
+    # As a tool may write them back.
+    unnamed = contacts.head(1).with_columns(enrolment_id=pl.lit(None, pl.String), as_of=date(2024, 6, 2))
+    known = Known(customers=joined, enrolments=contacts.vstack(unnamed))
     assert redrawn_since(settings, tonight, known) is None
     salted = shop(tmp_path, "list.salt=other")
     assert str(redrawn_since(salted, tonight, known)).startswith("list.salt has changed")
