@@ -10,7 +10,7 @@ Fault = Mapping[str, Any]
 # What pydantic puts into a place beside keys: a kind of value, or that a key is meant and not its value.
 _KIND = re.compile(r"^(dict|tuple)\[.*\]$|^\[key\]$")
 _WORDS = {
-    "tuple_type": "a list is needed here, written [a, b]",
+    "tuple_type": "a list is needed here: give it whole, written [a, b]",
     "dict_type": "a table is needed here, written {name: value}",
     "model_type": "a table is needed here, written {key: value}",
     "string_type": "a text is needed here (a number in quotes is one)",

@@ -287,8 +287,8 @@ def test_who_answers_is_learned_from_features_alone(tmp_path: Path, names: list[
     [
         ("offers=[{id: a, cost: -1}]", ["offers.0.cost: Input should be greater than or equal to 0"]),
         ("offers=[]", ["offers: at least one entry is needed here"]),
-        ("offers=5", ["offers: a list is needed here, written [a, b]"]),
-        ("offers.0.cost=5", ["offers: a list is needed here, written [a, b]"]),
+        ("offers=5", ["offers: a list is needed here: give it whole, written [a, b]"]),
+        ("offers.0.cost=5", ["offers: a list is needed here: give it whole, written [a, b]"]),
         (
             "sources.customers=null",
             ["sources.customers: holds nothing; leave the table out"],
