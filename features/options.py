@@ -243,6 +243,15 @@ class StageOptions(Options):
         default=5, ge=0, description="weight of the segment's quantile, in gaps, against the own"
     )
 
+    @model_validator(mode="after")
+    def _at_risk_comes_first(self) -> "StageOptions":
+        if self.at_risk_quantile > self.lapsed_quantile:
+            raise ValueError(
+                f"at_risk_quantile ({self.at_risk_quantile}) is above lapsed_quantile "
+                f"({self.lapsed_quantile}): nobody would be at risk, as people are at risk before they lapse"
+            )
+        return self
+
 
 class LakeOptions(Options):
     """How the lake is laid out."""

@@ -16,6 +16,7 @@ from flows.artifacts import summarise
 from flows.days import name_of_run
 from flows.lock import hold
 from flows.settings import Settings
+from flows.workspace import existing
 from models.outputs import Manifest
 from models.persons import persons
 
@@ -40,7 +41,7 @@ def acknowledge(
         list_id: the list that was delivered; refused when the workspace has another one of that day.
     """
     settings, day = inputs.opened(config, overrides or [], as_of)
-    with hold(settings.root, "winback acknowledge"):
+    with hold(existing(settings.root), "winback acknowledge"):
         summary = confirm(settings, day, on, list_id)
     return summarise("acknowledge", summary)
 
@@ -57,10 +58,12 @@ def confirm(settings: Settings, as_of: AsOf, on: str | None, list_id: str | None
     folder = inputs.workspace(settings).list(as_of.day)
     manifest, before = enrolments.read_manifest(folder), enrolments.delivered(folder)
     _refuse_another(list_id, manifest)
+    today = inputs.today(settings)
+    delivered_on = today if on is None else parse_day(on, "--on")
+    if manifest is not None and (before is None or on is not None):
+        _refuse_impossible(as_of.day, delivered_on, today)
     if before is None:
-        today = inputs.today(settings)
-        delivered_on = today if on is None else parse_day(on, "--on")
-        _check(as_of.day, delivered_on, today, manifest)
+        _refuse_void(as_of.day, delivered_on, manifest)
         _refuse_enrolled_again(settings, delivered_on, manifest)
         told = enrolments.acknowledge(folder, delivered_on)
         said = f"The list of {as_of.day} is delivered: acknowledged on {told.acknowledged_on}."
@@ -79,15 +82,17 @@ def confirm(settings: Settings, as_of: AsOf, on: str | None, list_id: str | None
     }
 
 
-def _check(as_of: date, on: date, today: date, manifest: Manifest | None) -> None:
-    if manifest is None:  # the message about that comes from the record itself
-        return
+def _refuse_impossible(as_of: date, on: date, today: date) -> None:
     if not as_of < on <= today:
         raise ConfigError(
             f"The list of {as_of} cannot have been delivered on {on}: that is before it was made, or still "
             f"to come (today is {today}). Give the day of the delivery with --on."
         )
-    if on > manifest.contact_by:
+
+
+def _refuse_void(as_of: date, on: date, manifest: Manifest | None) -> None:
+    # Where there is no list the record itself says so.
+    if manifest is not None and on > manifest.contact_by:
         raise DataRefused(
             f"The list of {as_of} was to be used by {manifest.contact_by} and has been void since: its "
             f"people may be on a later list. If it was delivered in time, say when with --on; not on {on}."

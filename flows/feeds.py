@@ -30,14 +30,25 @@ def check_feeds(settings: Settings, as_of: AsOf) -> None:
             else _deliveries_per_day(held, table.name, as_of, settings.timezone)
             for table in present
         ]
+        arrived = pl.concat(daily)
+        _refuse_nothing(arrived, "transactions", as_of)
         limits = {name: source.max_age_days for name, source in settings.sources.items() if held.holds(name)}
         measures = feed_measures(
-            pl.concat(daily),
+            arrived,
             as_of.day,
             max_age_days=limits,
             min_day_share=settings.quality.min_day_share,
         )
         refuse([gate.check_measures(inputs.suite(settings, "feeds"), measures, label="feeds")])
+
+
+def _refuse_nothing(arrived: pl.DataFrame, table: str, as_of: AsOf) -> None:
+    """Where there is no row at all, none is too old: that would be told as an age since 1970."""
+    if not arrived.filter(pl.col("source") == table, pl.col("rows") > 0, pl.col("day") <= as_of.day).height:
+        raise DataRefused(
+            f"No rows of {table} of {as_of.day} or before were delivered: what sources.{table} names holds "
+            "a header without rows, or only later ones. Deliver the rows and run the night again."
+        )
 
 
 def _rows_per_day(table: pl.LazyFrame, name: str, time: str, timezone: str) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from flows.lists import write_parquet
 from flows.lock import hold
 from flows.settings import Settings
 from flows.trials import Accounts, arrived, trials
-from flows.workspace import publish_folder
+from flows.workspace import existing, publish_folder
 from models.measurement import WHOLE, Judgement, measured
 from models.observed import NET_PROFIT, Trial
 from models.over_time import LIFETIMES, SECOND_LIFETIMES, cumulative, lifetime
@@ -41,7 +41,7 @@ def measure(config: str, as_of: str | None = None, overrides: list[str] | None =
         overrides: `key.path=value`.
     """
     settings, day = inputs.opened(config, overrides or [], as_of)
-    with hold(settings.root, "winback measure"):
+    with hold(existing(settings.root), "winback measure"):
         summary = compare(settings, day)
         late = record(settings, day)
     told = {**summary, "sentences": [*summary["sentences"], *late]}

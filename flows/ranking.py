@@ -29,8 +29,12 @@ from flows.told_of_nights import too_late
 from flows.workspace import publish_folder
 from models.assignment import list_id
 from models.decision import Decision, Night, decide
+from models.eligibility import Known
+from models.nobody import why_nobody
 from models.outputs import Manifest, contact_by
+from models.persons import persons
 from models.power import power_of
+from models.redrawn import redrawn
 
 _ROWS_SHOWN = 10
 
@@ -68,6 +72,11 @@ def rank(  # noqa: PLR0917 - what a list is made of, in order
         manifest = _manifest(settings, as_of, decision, model, believed)
         written = write_list(places.list(as_of.day), decision, manifest, revision=revision)
     late = too_late(manifest, written, inputs.today(settings))
+    found = (
+        why_nobody(decision, rules),
+        redrawn_since(settings, as_of, known),
+        power_of(decision.winback, decision.holdout),
+    )
     return {
         "status": written.status,
         "as_of": as_of.day.isoformat(),
@@ -78,9 +87,29 @@ def rank(  # noqa: PLR0917 - what a list is made of, in order
             "scores": str(places.scores(as_of.day) / SCORES),
         },
         "run_ids": {"model_run": model.run_id, "list": decision.list_id},
-        "notes": [*decision.notes, *filter(None, [power_of(decision.winback, decision.holdout)]), *late],
+        "notes": [*decision.notes, *filter(None, found), *late],
         "rows": decision.winback.head(_ROWS_SHOWN).to_dicts(),
     }
+
+
+def redrawn_since(settings: Settings, as_of: AsOf, known: Known) -> str | None:
+    """A sentence when the draws do not agree with those of the workspace's earlier lists."""
+    if known.enrolments is None:
+        return None
+    own = [one.list_id for one in _earlier(settings, as_of)]
+    earlier = known.enrolments.filter(pl.col("list_id").is_in(own), pl.col("enrolment_id").is_not_null())
+    # Naming everybody's person takes a while, and most are called by their only id.
+    if redrawn(earlier.with_columns(person_id="customer_id"), settings.list, as_of.day) is None:
+        return None
+    who = persons(earlier["customer_id"], known.customers, known.identities)
+    named = earlier.join(who, on="customer_id", how="left", maintain_order="left")
+    return redrawn(named, settings.list, as_of.day)
+
+
+def _earlier(settings: Settings, as_of: AsOf) -> list[Manifest]:
+    places = inputs.workspace(settings)
+    found = (read_manifest(places.list(day)) for day in places.days("lists") if day < as_of.day)
+    return [one for one in found if one is not None]
 
 
 def _check_outputs(
@@ -92,9 +121,7 @@ def _check_outputs(
         gate.check_table(inputs.suite(settings, name), frame, ("as_of",), personal, label=name)
         for name, frame in frames.items()
     ]
-    places = inputs.workspace(settings)
-    manifests = [read_manifest(places.list(day)) for day in places.days("lists") if day < as_of.day]
-    earlier = [int(one.counts["listed"]) for one in manifests if one is not None]
+    earlier = [int(one.counts["listed"]) for one in _earlier(settings, as_of)]
     growth = settings.quality.max_list_growth
     measures = list_measures(decision.winback.height, earlier, max_growth=growth)
     label = f"list of {as_of.day}"

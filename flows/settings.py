@@ -30,6 +30,7 @@ from features.options import (
 )
 from features.readable import Zone
 from features.wording import counted
+from flows.faults import Fault, in_plain_words, own_faults
 from models.cause_table import CauseOptions, cause_faults, offer_faults
 from models.options import (
     ConsentOptions,
@@ -286,6 +287,11 @@ def _set(tree: dict[str, Any], override: str) -> None:
     *parents, last = place.split(".")
     for name in parents:
         below = tree.setdefault(name, {})
+        if isinstance(below, list):
+            raise ConfigError(
+                f"--set {override!r}: {name} is a list. Give it whole, in the config or by "
+                f"--set '{name}=[...]'."
+            )
         if not isinstance(below, dict):
             raise ConfigError(f"--set {override!r}: {name} holds a value, not keys.")
         tree = below
@@ -296,18 +302,27 @@ def _set(tree: dict[str, Any], override: str) -> None:
 
 
 def _explain(error: ValidationError, path: str | Path) -> str:
-    lines = []
-    for fault in error.errors():
+    said: dict[str, list[str]] = {}
+    for fault in own_faults(error.errors()):
         place = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            hint = did_you_mean([str(fault["loc"][-1])], _siblings(fault["loc"]))
-            lines.append(f"{place}: there is no such key.{hint}")
-        elif fault["type"] == "missing":
-            lines.append(f"{place}: required, but not given{_hint(place)}")
-        else:
-            message = str(fault["msg"]).removeprefix("Value error, ")
-            lines += [f"{place}: {line}" if place else line for line in message.splitlines()]
+        said[place] = [*said.get(place, []), _sentence(fault, place)]
+    # The kinds of value that one key takes are faults of their own, but one for people.
+    faults = [(place, line) for place, some in said.items() for line in ", or ".join(some).splitlines()]
+    lines = [f"{place}: {line}" if place else line for place, line in faults]
     return f"{path} has {counted(len(lines), 'fault')}:\n" + "\n".join(f"  - {line}" for line in lines)
+
+
+def _sentence(fault: Fault, place: str) -> str:
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"there is no such key.{did_you_mean([str(fault['loc'][-1])], _siblings(fault['loc']))}"
+        case "missing":
+            return f"required, but not given{_hint(place)}"
+        case "model_type" if fault["input"] is None and fault["loc"][0] == "sources":
+            return "holds nothing; leave the table out if you have none"
+        case _:
+            return in_plain_words(fault["type"], message)
 
 
 def _hint(place: str) -> str:

@@ -27,15 +27,16 @@ def told(  # noqa: PLR0917 - what is told, in order
         "unchanged": " This list was delivered before; nothing was changed.",
         "revised": " It replaces an earlier list of the same day.",
     }
+    costs = (
+        f"Contacting them should cost {money['expected_cost']:,.2f} {currency} and earn "
+        f"{money['expected_profit']:,.2f} {currency} more than leaving them alone."
+    )
     sentences = [
         *arrived["sentences"],
         *learned,
         f"{counts['listed']:,} people to contact out of {counts['scored']:,} customers scored; "
         f"{counts['held_out']:,} are held out to measure what the list earns." + fresh[summary["status"]],
-        (
-            f"Contacting them should cost {money['expected_cost']:,.2f} {currency} and earn "
-            f"{money['expected_profit']:,.2f} {currency} more than leaving them alone."
-        ),
+        *([costs] if counts["listed"] else []),
         *believed.sentences,
         *summary["notes"],
     ]

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from features.errors import ConfigError
+
 _ASIDE = ".aside-"
 _REPLACED = ".replaced-"
 _DAY = re.compile(r"^as_of=(\d{4}-\d{2}-\d{2})$")
@@ -114,6 +116,20 @@ class Workspace:
 
     def _of(self, kind: str, as_of: date) -> Path:
         return self.root / kind / f"as_of={as_of.isoformat()}"
+
+
+def existing(root: Path) -> Path:
+    """A workspace that a night has made; what only asks about its lists makes none.
+
+    Raises:
+        ConfigError: when there is none.
+    """
+    if not root.is_dir():
+        raise ConfigError(
+            f"There is no workspace in {root}. Look for a slip of the pen in workspace (in the config, or "
+            "--set workspace=FOLDER); winback nightly makes a new one."
+        )
+    return root
 
 
 @contextmanager

@@ -60,6 +60,7 @@ class Figures:
         snapshots_needed: with so many, each test in time has a day before it whose outcome was known.
         returned_per_snapshot: customers who came back in the outcome window, median over the snapshots.
         stayed_away_per_snapshot: likewise those who did not.
+        gap_days: days before that window which are not counted.
     """
 
     horizon_days: int
@@ -72,6 +73,7 @@ class Figures:
     snapshots_needed: int
     returned_per_snapshot: float | None
     stayed_away_per_snapshot: float | None
+    gap_days: int = 0
 
     @classmethod
     def of(cls, counts: Counts, as_of: AsOf, tests: int) -> "Figures":
@@ -96,11 +98,13 @@ class Figures:
             snapshots_needed=tests + ceil((as_of.gap_days + as_of.horizon_days) / _MONTH_DAYS),
             returned_per_snapshot=_median(days["returned"]),
             stayed_away_per_snapshot=_median(days["customers"] - days["returned"]),
+            gap_days=as_of.gap_days,
         )
 
     def metrics(self) -> dict[str, float | None]:
         """The figures as MLflow knows them: `fit.<figure>`."""
-        return {f"fit.{name}": value for name, value in asdict(self).items() if name != "horizon_days"}
+        windows = ("horizon_days", "gap_days")
+        return {f"fit.{name}": value for name, value in asdict(self).items() if name not in windows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,8 @@ def told(diagnosis: Diagnosis) -> str:
 def as_markdown(figures: Figures, diagnosis: Diagnosis) -> str:
     """The diagnosis as a document."""
     reasons = [f"- **{one.fit}**: {one.found} {one.advice}" for one in diagnosis.reasons]
-    rows = [f"| {name} | {_shown(name, value)} |" for name, value in asdict(figures).items()]
+    shown = {name: value for name, value in asdict(figures).items() if name != "gap_days" or value}
+    rows = [f"| {name} | {_shown(name, value)} |" for name, value in shown.items()]
     return "\n".join(
         [
             f"# Does it fit? {diagnosis.fit.capitalize()}.",
@@ -213,9 +218,11 @@ def _agreeing(reasons: list[Reason]) -> list[Reason]:
 
 def _history(figures: Figures) -> Iterator[Reason]:
     have, need, horizon = figures.snapshots, figures.snapshots_needed, figures.horizon_days
-    advice = "Deliver more history."
+    gap = figures.gap_days
+    advice = "Deliver more history, or choose a shorter churn.gap_days." if gap else "Deliver more history."
     if not have:
-        found = f"No past day has {horizon} days of history before it and a complete outcome after it."
+        after = "a complete outcome after it" + (f" and its gap of {counted(gap, 'day')}" if gap else "")
+        found = f"No past day has {horizon} days of history before it and {after}."
         yield Reason(Fit.DOES_NOT_FIT, found, advice, "shorter")
     elif have < need:
         found = f"The history holds {counted(have, 'monthly day')} with a complete outcome of {horizon} days"

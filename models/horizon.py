@@ -31,6 +31,7 @@ import polars as pl
 from features.asof import AsOf
 from features.options import ChurnOptions
 from features.stages import gap_quantile
+from features.wording import counted
 
 # The follow-up, and twice as much before the day.
 _SPANS = 3
@@ -182,7 +183,8 @@ def _doubt(silences: pl.DataFrame, judged: Sequence[int], days: int) -> str | No
     back = int(silences.filter("returned")["count"].sum())
     gone = int(silences["count"].sum()) - back
     if min(back, gone) < _FEWEST:
-        return f"Only {back:,} customers came back after a silence and {gone:,} did not, too few to judge by"
+        came = f"{counted(back, 'customer')} came back after a silence"
+        return f"Only {came} and {gone:,} did not, too few to judge by"
     return None
 
 

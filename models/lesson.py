@@ -10,6 +10,7 @@ import polars as pl
 
 from features.asof import AsOf
 from features.errors import DataRefused
+from features.wording import counted
 from models.boosting import Mask, Sample
 from models.log_odds import logit
 from models.matrix import FeatureContract, to_matrix
@@ -126,8 +127,8 @@ def refuse_too_few(rows: pl.DataFrame, least: int) -> None:
         return
     back, away = _both_outcomes(rows)
     few_back = back < least
-    what = f"{back} customers came back" if few_back else f"{away} customers stayed away"
-    days = f"{rows['as_of'].n_unique()} past days"
+    what = f"{counted(back if few_back else away, 'customer')} {'came back' if few_back else 'stayed away'}"
+    days = counted(rows["as_of"].n_unique(), "past day")
     span = f" from {rows['as_of'].min()!s} to {rows['as_of'].max()!s}" if len(rows) else ""
     raise DataRefused(
         f"Only {what} in the outcome windows of {days}{span}, but learning needs {least} "

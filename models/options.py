@@ -90,6 +90,13 @@ class ValueOptions(Options):
             no_flag(rate)
         return rates
 
+    @field_validator("discount_rate")
+    @classmethod
+    def _is_a_share(cls, rate: float) -> float:
+        if rate > 1:
+            raise ValueError("discount_rate is a yearly share from 0 to 1; write 0.1 for 10 %")
+        return rate
+
     @model_validator(mode="after")
     def _has_default(self) -> "ValueOptions":
         if isinstance(self.margin_rate, Mapping) and "default" not in self.margin_rate:
@@ -259,6 +266,17 @@ class ContactOptions(Options):
         default_factory=lambda: {"email": 0.05},
         description="channel: cost of one contact, reporting currency",
     )
+
+    @field_validator("cost")
+    @classmethod
+    def _have_plain_names(cls, cost: Mapping[str, float]) -> Mapping[str, float]:
+        odd = [name for name in cost if not name.isprintable() or name != name.strip() or not name]
+        if odd:
+            raise ValueError(
+                f"{', '.join(map(repr, odd))} is no name of a channel: it is empty, or holds a line break or "
+                "another sign that cannot be seen, or begins or ends with a space"
+            )
+        return cost
 
 
 class ConsentOptions(Options):

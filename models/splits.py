@@ -14,6 +14,7 @@ import polars as pl
 from features.asof import AsOf
 from features.errors import DataRefused
 from features.hashing import stable_hash
+from features.wording import counted
 
 _SHORTEST_MONTH_DAYS = 28
 
@@ -50,10 +51,11 @@ def complete_snapshots(as_of: AsOf, first_day: date, limit: int) -> list[AsOf]:
     if not snapshots:
         needed = 2 * as_of.horizon_days + as_of.gap_days
         have = max((as_of.day - first_day).days + 1, 0)
+        gap = f", with a gap of {counted(as_of.gap_days, 'day')} between" if as_of.gap_days else ""
         raise DataRefused(
             f"The history from {first_day} to {as_of.day} has {have} days, but learning needs {needed}: one "
-            f"outcome window of {as_of.horizon_days} days and as much before it. Deliver more history, or "
-            "shorten churn.horizon_days."
+            f"outcome window of {as_of.horizon_days} days and as much before it{gap}. Deliver more history, "
+            f"or shorten churn.horizon_days{' or churn.gap_days' if gap else ''}."
         )
     return snapshots
 

@@ -65,6 +65,14 @@ def test_a_delivery_is_after_its_list_and_not_in_the_future(tmp_path: Path, on: 
     assert delivered(folder) is None
 
 
+@pytest.mark.parametrize("on", ["2024-05-31", "2999-01-01", "yesterday"])
+def test_an_impossible_day_is_told_of_a_delivered_list_too(tmp_path: Path, on: str):
+    settings = shop(tmp_path)
+    write(settings, DAY, LISTED)
+    with pytest.raises(ConfigError, match=on):
+        confirm.fn(settings, settings.as_of("2024-05-31"), on)
+
+
 def test_a_list_that_is_void_is_not_delivered_any_more(tmp_path: Path):
     settings = shop(tmp_path)
     folder = write(settings, DAY, LISTED, acknowledge="by_command").folder

@@ -130,6 +130,7 @@ def test_the_commands_of_the_contract_exist():
 def test_flows_get_what_was_typed(
     words: list[str], expected: tuple | None, config: str, calls: dict[str, Any]
 ):
+    Path(config).with_name("workspace").mkdir()
     code = cli.main([*words, "-c", config])
     if expected is None:  # a key that does not exist stops before the flow
         assert (code, calls) == (2, {})
@@ -137,6 +138,13 @@ def test_flows_get_what_was_typed(
     name, *rest = expected
     assert code == 0
     assert calls == {name: (config, *rest)}
+
+
+@pytest.mark.parametrize("words", [["measure"], ["acknowledge", "--as-of", "2024-05-01"]])
+def test_a_mistyped_workspace_is_not_made(words: list[str], config: str, calls: dict[str, Any], capsys):
+    assert (cli.main([*words, "-c", config]), calls) == (2, {})
+    assert "There is no workspace in" in capsys.readouterr().err
+    assert not Path(config).with_name("workspace").exists()
 
 
 def test_demo_takes_folder_customers_and_seed(tmp_path: Path, calls: dict[str, Any]):

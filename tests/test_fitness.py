@@ -91,7 +91,7 @@ def test_a_shop_without_anything_has_figures_too():
     none = diary(history([]).parts[0], COLUMNS, day(60))
     counts = {"gaps": count_gaps(none), **count_habits(none, day(60), [])}
     figures = Figures.of(counts, day(60), tests=3)
-    assert [value for value in asdict(figures).values() if value is not None] == [30, 0, 0, 4]
+    assert [value for value in asdict(figures).values() if value is not None] == [30, 0, 0, 4, 0]
     assert verdict(figures).fit is Fit.DOES_NOT_FIT
 
 
@@ -187,10 +187,22 @@ def test_forced_or_only_weak_is_not_refused():
 
 
 def test_the_document_shows_every_figure_and_what_speaks_against_the_shop():
-    figures = replace(GOOD, one_time_share=0.9, gap_regularity=None)
+    figures = replace(GOOD, one_time_share=0.9, gap_regularity=None, gap_days=7)
     text = as_markdown(figures, verdict(figures))
     assert text.startswith("# Does it fit? Weak.\n\n- **weak**: Of 5,000 customers, 90.0% bought only once")
     for row in ("| one_time_share | 90.0% |", "| gap_regularity | not defined |", "| customers | 5,000 |"):
         assert row in text
     assert all(f"| {name} |" in text for name in asdict(figures))
-    assert set(figures.metrics()) == {f"fit.{name}" for name in asdict(figures) if name != "horizon_days"}
+    windows = {"horizon_days", "gap_days"}
+    assert set(figures.metrics()) == {f"fit.{name}" for name in asdict(figures) if name not in windows}
+
+
+@pytest.mark.parametrize(("snapshots", "found"), [(0, "after it and its gap of 400 days."), (2, "need 5.")])
+def test_a_gap_that_leaves_too_few_days_is_named_too(snapshots: int, found: str):
+    [reason] = verdict(replace(GOOD, snapshots=snapshots, gap_days=400)).reasons
+    assert reason.found.endswith(found)
+    assert reason.advice == (
+        "Deliver more history, or choose a shorter churn.gap_days, or choose a shorter churn.horizon_days."
+    )
+    [usual] = verdict(replace(GOOD, snapshots=snapshots)).reasons
+    assert "gap" not in f"{usual.found} {usual.advice}"

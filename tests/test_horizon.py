@@ -216,6 +216,8 @@ def test_too_few_people_do_not_choose():
     found = choose(few, gaps(20), as_of, FIRST, ChurnOptions())
     assert found.horizon_days == 30
     assert found.notes[0].startswith("Only 99 customers came back after a silence and 5,000 did not")
+    one = choose(silences((5, True, 1), (200, False, 5000)), gaps(20), as_of, FIRST, ChurnOptions())
+    assert one.notes[0].startswith("Only 1 customer came back after")
 
 
 def test_the_longest_candidate_that_can_be_judged_is_not_taken_for_the_best():

@@ -18,7 +18,7 @@ from models import level
 from models.by_standing import Calibration, calibrate_by_standing, cross_calibrated
 from models.calibration import Calibrator, Scored, calibrate
 from models.fitting import Recipe, fit_p0
-from models.lesson import Lesson, learnable, newest_rows
+from models.lesson import Lesson, learnable, newest_rows, refuse_too_few
 from models.log_odds import expit, logit
 from models.margin import MarginRows, fit_margin, stage_means
 from models.matrix import FeatureContract, to_matrix
@@ -197,6 +197,12 @@ def test_too_few_returns_are_refused_with_what_to_do():
         DataRefused, match=r"Only 12 customers stayed away .* needs 50 .*: shorten churn\.horizon_days"
     ):
         train(training_frame().with_columns(returned=pl.col("customer_id") >= "c00012"), AS_OF, RECIPE)
+
+
+def test_one_who_came_back_on_one_day_is_told_in_the_singular():
+    rows = training_frame(people=40).with_columns(returned=pl.col("customer_id") < "c00001")
+    with pytest.raises(DataRefused, match=r"^Only 1 customer came back in the outcome windows of 1 past day"):
+        refuse_too_few(rows.filter(pl.col("as_of") == pl.col("as_of").max()), 50)
 
 
 def test_nobody_to_learn_from_is_refused():

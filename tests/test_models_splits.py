@@ -28,6 +28,16 @@ def test_a_short_history_is_refused_with_what_is_needed():
         complete_snapshots(AS_OF, date(1998, 1, 1), 24)
 
 
+def test_a_history_that_is_too_short_for_the_gap_names_the_gap():
+    with pytest.raises(DataRefused) as error:
+        complete_snapshots(AsOf(date(1998, 3, 31), 90, gap_days=400), date(1997, 1, 1), 24)
+    assert str(error.value).endswith(
+        "455 days, but learning needs 580: one outcome window of 90 days and as much before it, "
+        "with a gap of 400 days between. Deliver more history, or shorten churn.horizon_days or "
+        "churn.gap_days."
+    )
+
+
 def test_purging_keeps_days_whose_outcome_the_test_day_knows():
     snapshots = complete_snapshots(AS_OF, date(1997, 1, 1), 24)
     kept = [one.day for one in purge(snapshots, snapshots[0])]

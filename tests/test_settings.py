@@ -280,3 +280,85 @@ def test_who_answers_is_learned_from_features_alone(tmp_path: Path, names: list[
     with pytest.raises(ConfigError, match=f"uplift.features: {told}"):
         load(path, [f"uplift.features={json.dumps(names)}"])
     assert load(path, ["uplift.features=[orders_30d]"]).uplift.features == ("orders_30d",)
+
+
+@pytest.mark.parametrize(
+    ("override", "faults"),
+    [
+        ("offers=[{id: a, cost: -1}]", ["offers.0.cost: Input should be greater than or equal to 0"]),
+        ("offers=[]", ["offers: at least one entry is needed here"]),
+        ("offers=5", ["offers: a list is needed here: give it whole, written [a, b]"]),
+        ("offers.0.cost=5", ["offers: a list is needed here: give it whole, written [a, b]"]),
+        (
+            "sources.customers=null",
+            ["sources.customers: holds nothing; leave the table out"],
+        ),
+        ("list=5", ["list: a table is needed here, written {key: value}"]),
+        ("contact.cost=3", ["contact.cost: a table is needed here, written {name: value}"]),
+        (
+            "value.margin_rate=abc",
+            ["value.margin_rate: a number is needed here, or a table is needed here, written {name: "],
+        ),
+        ("value.margin_rate={default: x}", ["value.margin_rate.default: a number is needed here"]),
+        (
+            "sources.transactions.path=[1, a]",
+            ["sources.transactions.path.0: a text is needed here"],
+        ),
+        (
+            "effect.by_stage={gone: {mu: 1}}",
+            ["effect.by_stage.gone: Input should be 'lost', 'lapsed'"],
+        ),
+        (
+            "contact.cost={'sms [a]': x, email: y}",
+            ["contact.cost.sms [a]: a nu", "contact.cost.email: a"],
+        ),
+    ],
+)
+def test_faults_are_said_in_words_of_the_config_and_each_once(
+    tmp_path: Path, override: str, faults: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(write(tmp_path, GOOD), [override])
+    first, *said = str(error.value).splitlines()
+    assert first.endswith(f"has {len(faults)} fault{'s' if len(faults) > 1 else ''}:")
+    for line, fault in zip(said, faults, strict=True):
+        assert line.startswith(f"  - {fault}")
+
+
+def test_an_entry_of_a_list_cannot_be_set_by_its_number(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + "offers: [{id: message}]\n")
+    with pytest.raises(ConfigError, match=r"offers is a list\. Give it whole, in the config or by"):
+        load(path, ["offers.0.cost=5"])
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        (
+            "stages={at_risk_quantile: 0.95, lapsed_quantile: 0.9}",
+            "stages: at_risk_quantile (0.95) is ",
+        ),
+        (
+            "value.discount_rate=1e9",
+            "value.discount_rate: discount_rate is a yearly share from 0 to",
+        ),
+        (
+            'contact.cost={email: 1, "e\\nmail": 1}',
+            "contact.cost: 'e\\nmail' is no name of a channel",
+        ),
+        (
+            "contact.cost={email: 1, ' ': 1}",
+            "contact.cost: ' ' is no name of a channel",
+        ),
+    ],
+)
+def test_values_that_make_no_sense_are_told(tmp_path: Path, override: str, told: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(write(tmp_path, GOOD), [override])
+    [said] = str(error.value).splitlines()[1:]
+    assert said.startswith(f"  - {told}")
+
+
+def test_the_lines_between_stages_may_fall_together(tmp_path: Path) -> None:
+    alike = load(write(tmp_path, GOOD), ["stages={at_risk_quantile: 0.9, lapsed_quantile: 0.9}"])
+    assert alike.stages.at_risk_quantile == 0.9

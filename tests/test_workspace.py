@@ -5,8 +5,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from workspace_world import shop
 
-from flows.workspace import Workspace, private_folder, publish_file, publish_folder, recover
+from features.errors import ConfigError
+from flows.acknowledge import acknowledge
+from flows.measure import measure
+from flows.workspace import Workspace, existing, private_folder, publish_file, publish_folder, recover
 
 DAY = date(2024, 5, 1)
 
@@ -113,3 +117,13 @@ def test_private_files_are_readable_by_their_owner_only(tmp_path: Path):
         aside.write_text("secret")
     modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in (path, path.parent, path.parent.parent)}
     assert modes == {"a.parquet": 0o600, "transactions": 0o700, "quarantine": 0o700}
+
+
+def test_what_asks_about_lists_makes_no_workspace_under_a_mistyped_name(tmp_path: Path):
+    settings = shop(tmp_path)
+    for asked, arguments in ((measure.fn, ()), (acknowledge.fn, ("2024-05-31",))):
+        with pytest.raises(ConfigError, match=r"There is no workspace in .*workspace\. Look for a slip"):
+            asked(str(tmp_path / "winback.yaml"), *arguments)
+    assert not settings.root.exists()
+    settings.root.mkdir()
+    assert existing(settings.root) == settings.root

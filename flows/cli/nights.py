@@ -2,6 +2,7 @@
 
 from flows.cli.options import COMMON, Common, Summary
 from flows.cli.running import checked, run_flow
+from flows.workspace import existing
 
 
 def ingest(*, common: Common = COMMON) -> Summary:
@@ -55,7 +56,7 @@ def acknowledge(
         list_id: The list that was delivered, as in its column list_id. Refused if the workspace has another.
         common: What every command takes.
     """
-    root = checked(common, as_of)
+    root = existing(checked(common, as_of))
     return run_flow("acknowledge", root, common, common.config, as_of, on, [*common.set], list_id)
 
 
@@ -68,5 +69,5 @@ def measure(*, as_of: str | None = None, common: Common = COMMON) -> Summary:
         as_of: The last day that is known, YYYY-MM-DD. Default: the last complete day.
         common: What every command takes.
     """
-    root = checked(common, as_of)
+    root = existing(checked(common, as_of))
     return run_flow("measure", root, common, common.config, as_of, [*common.set])
