@@ -16,6 +16,7 @@ from features.ledger import Receipt
 from features.options import QualityOptions, SourceOptions
 from features.pricing import Shop
 from features.quality import Gate
+from features.sources import deliveries
 from flows.ingest import take_in
 from flows.probe import probe
 from models.eligibility import Known, Reason, barred
@@ -73,6 +74,23 @@ def test_a_suppression_protects_whatever_its_end_says(desk: Desk) -> None:
     set_aside = quarantine.summary(desk.folders.quarantine).select("rule", "rows").rows()
     assert set_aside == [("missing_customer_id", 1)]
     assert receipt.assumed == '{"unreadable_until": 3}'
+
+
+def test_a_file_of_the_time_when_such_rows_were_set_aside_is_taken_in_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {
+        "customers": CUSTOMERS,
+        "suppressions": SUPPRESSIONS,
+        "identities": ("customer_id", "person_id"),
+    }
+    lines = {"customers": "a,yes,no,2020-01-01", "suppressions": "a,asked,never", "identities": "a,p"}
+    with monkeypatch.context() as before:
+        before.setattr(deliveries, "_READINGS", {})
+        first = [desk.deliver(table, columns[table], line) for table, line in lines.items()]
+    again = [desk.deliver(table, columns[table], line) for table, line in lines.items()]
+    assert [receipt.seq for receipt in (*first, *again)] == [1, 2, 3, 4, 5, 6]
+    assert desk.held("suppressions")["customer_id"].to_list() == ["a"]
 
 
 def test_a_newer_row_with_an_unreadable_answer_takes_the_place_of_the_older_yes(desk: Desk) -> None:
