@@ -76,6 +76,13 @@ def test_a_suppression_protects_whatever_its_end_says(desk: Desk) -> None:
     assert receipt.assumed == '{"unreadable_until": 3}'
 
 
+def test_a_suppression_without_a_reason_outlasts_an_end_that_is_given_later(desk: Desk) -> None:
+    desk.deliver("suppressions", SUPPRESSIONS, "a,,", "b,asked,", name="jan.csv")
+    desk.deliver("suppressions", SUPPRESSIONS, "a,,2024-03-01", "b,asked,2024-03-01", name="feb.csv")
+    assert desk.held("suppressions")["customer_id"].to_list() == ["a", "a", "b"]
+    assert reasons(Known(suppressions=desk.held("suppressions")), "a", "b") == [Reason.SUPPRESSED, None]
+
+
 def test_a_file_of_the_time_when_such_rows_were_set_aside_is_taken_in_again(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
