@@ -17,6 +17,7 @@ from features.options import QualityOptions, SourceOptions
 from features.pricing import Shop
 from features.quality import Gate
 from features.sources import deliveries
+from flows.doctor import examine
 from flows.ingest import take_in
 from flows.probe import probe
 from models.eligibility import Known, Reason, barred
@@ -158,11 +159,14 @@ def test_the_ledger_has_a_place_for_it_only_where_something_was_assumed(desk: De
 
 def test_the_night_says_what_it_assumed_and_the_doctor_sees_it_before(tmp_path: Path) -> None:
     mapped = [f"sources.suppressions.columns.{name}={name}" for name in SUPPRESSIONS]
-    settings = shop(tmp_path, f"sources.suppressions.path={tmp_path / 'stop.csv'}", *mapped)
+    over = (f"sources.suppressions.path={tmp_path / 'stop.csv'}", *mapped)
+    settings = shop(tmp_path, *over)
     rows = [f"s{number},asked,2030-01-01" for number in range(19)]
     (tmp_path / "stop.csv").write_text("\n".join([",".join(SUPPRESSIONS), *rows, "zoe,deceased,never", ""]))
     (tmp_path / "orders.csv").write_text("who,at,paid,order\nzoe,2024-01-01,5,1\n")
     assert probe(settings, "suppressions") == (1, 20)
+    looked = {finding.what: finding.found for finding in examine(str(tmp_path / "winback.yaml"), over)}
+    assert looked["source suppressions"] == "19 of the first 20 rows read as mapped"
     said = (
         "Warning: suppressions: until (suppressed until; empty is for good) cannot be read in 1 row "
         "(unreadable_until); the rows were accepted and the cells taken as empty. Correct them, or how they "
