@@ -139,6 +139,7 @@ def test_a_wrongly_mapped_column_still_stops_the_night(desk: Desk) -> None:
     with pytest.raises(DataRefused, match=r"1 of 19 rows \(5\.26%.*unreadable_consent_email 1") as refused:
         desk.deliver("customers", CUSTOMERS, *good, bad, quality=QualityOptions(max_bad_share=0.05))
     assert "unreadable_is_staff 1" in str(refused.value)
+    assert "rows with something unusable; too many mean a wrong delivery" in str(refused.value)
     assert ledger.receipts(desk.lake.root).is_empty()
     receipt = desk.deliver("customers", CUSTOMERS, *good, bad, quality=QualityOptions(max_bad_share=0.06))
     assert receipt.accepted == 19
