@@ -69,7 +69,7 @@ def test_a_limit_of_0_that_is_not_to_blame_is_not_named(people: pl.DataFrame, ch
 
 def test_the_limits_of_0_of_all_offers_are_named_together():
     text = OfferOptions(id="text", channel="sms")
-    rule = rules(channel_capacity={"sms": 0, "email": 5}, offers=(*GIFT, text))
+    rule = rules(channel_capacity={"ads": 0, "sms": 0, "email": 5}, offers=(*GIFT, text))
     found = why_nobody(decided(copies(3), rule), rule)
     said = "Nobody is to be contacted. list.channel_capacity.sms is 0. stock of offer gift is 0. Of 3 "
     assert str(found).startswith(said)
