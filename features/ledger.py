@@ -98,7 +98,7 @@ def newest(accepted: pl.DataFrame) -> pl.DataFrame:
 def record(lake: Path, accepted: list[Receipt]) -> None:
     """Switch deliveries on, all in one commit."""
     frame = pl.DataFrame([asdict(receipt) for receipt in accepted], schema=_SCHEMA)
-    if frame["assumed"].null_count() == frame.height:  # a usual run writes what it always wrote
+    if frame["assumed"].null_count() == frame.height:  # a ledger without the column needs none yet
         frame = frame.drop("assumed")
     options = {"schema_mode": "merge"}
     frame.write_delta(str(lake / _NAME), mode="append", delta_write_options=options)

@@ -1,6 +1,7 @@
 """The flow that records that a list has been delivered to the tool: rest time and measurement start then."""
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -53,7 +54,7 @@ def confirm(settings: Settings, as_of: AsOf, on: str | None, list_id: str | None
     Raises:
         ConfigError: when the day of the delivery is not after the list's day, or is still to come.
         DataRefused: when there is no list or another one than `list_id`, its people could no longer be
-            contacted on that day, or a later list holds some of them.
+            contacted on that day, or another list that counts holds some of them.
     """
     folder = inputs.workspace(settings).list(as_of.day)
     manifest, before = enrolments.read_manifest(folder), enrolments.delivered(folder)
@@ -64,7 +65,7 @@ def confirm(settings: Settings, as_of: AsOf, on: str | None, list_id: str | None
         _refuse_impossible(as_of.day, delivered_on, today)
     if before is None:
         _refuse_void(as_of.day, delivered_on, manifest)
-        _refuse_enrolled_again(settings, delivered_on, manifest)
+        _refuse_enrolled_twice(settings, delivered_on, today, manifest)
         told = enrolments.acknowledge(folder, delivered_on)
         said = f"The list of {as_of.day} is delivered: acknowledged on {told.acknowledged_on}."
     else:
@@ -111,7 +112,7 @@ def _refuse_another(list_id: str | None, manifest: Manifest | None) -> None:
     )
 
 
-def _refuse_enrolled_again(settings: Settings, on: date, manifest: Manifest | None) -> None:
+def _refuse_enrolled_twice(settings: Settings, on: date, today: date, manifest: Manifest | None) -> None:
     """When a list is not acknowledged in time its people are free, and may be on a later one meanwhile."""
     if manifest is None:
         return
@@ -119,29 +120,62 @@ def _refuse_enrolled_again(settings: Settings, on: date, manifest: Manifest | No
     everyone = enrolments.read_enrolments(places.root / "lists", date.max)
     known = inputs.known_people(settings, windows)
     who = persons(everyone["customer_id"], known.customers, known.identities)
-    again = _enrolled_again(everyone.join(who, on="customer_id"), manifest.as_of, windows)
-    if again.is_empty():
+    people = everyone.join(who, on="customer_id")
+    _refuse_enrolled_before(_enrolled_before(people, manifest.as_of, on), manifest)
+    _refuse_enrolled_again(_enrolled_again(people, manifest.as_of, windows, today), manifest, places.root)
+
+
+def _refuse_enrolled_before(before: pl.DataFrame, manifest: Manifest) -> None:
+    if before.is_empty():
         return
-    lists = [
-        f"{name} of {day}" for day, name in again.select("as_of", "list_id").unique().sort("as_of").rows()
-    ]
     raise DataRefused(
-        f"{counted(again['person_id'].n_unique(), 'person', 'people')} of the list of {manifest.as_of} "
-        f"(list {manifest.list_id}) would be enrolled twice at once: nobody had acknowledged it by "
-        f"{manifest.contact_by}, so they were free, and are on {counted(len(lists), 'later list')}: "
-        f"{_named(lists)}. Leave it unacknowledged, and put its contacts into the contacts table, so that "
-        f"they are known. Only if no tool has got what came later: take these lists out of {places.root}/"
-        "lists, acknowledge this one, and make them anew (winback nightly)."
+        f"{_twice(before, manifest)}: an earlier list with some of its people was acknowledged after this "
+        f"one was made: {_named(before)}. Leave it unacknowledged, and put its contacts into the contacts "
+        "table, so that they are known."
     )
 
 
-def _enrolled_again(everyone: pl.DataFrame, day: date, windows: AsOf) -> pl.DataFrame:
-    """Those people of the list of a day who are on a later one, made while its own window is open."""
+def _refuse_enrolled_again(again: pl.DataFrame, manifest: Manifest, root: Path) -> None:
+    if again.is_empty():
+        return
+    raise DataRefused(
+        f"{_twice(again, manifest)}: nobody had acknowledged it by {manifest.contact_by}, so they were free, "
+        f"and are on {counted(again['as_of'].n_unique(), 'later list')}: {_named(again)}. Leave it "
+        "unacknowledged, and put its contacts into the contacts table, so that they are known. Only if no "
+        f"tool has got what came later: take these lists out of {root}/lists, acknowledge this one, and make "
+        "them anew (winback nightly)."
+    )
+
+
+def _enrolled_before(everyone: pl.DataFrame, day: date, on: date) -> pl.DataFrame:
+    """Those customers of the list of a day who still rest after an earlier one when it is delivered.
+
+    By id, not by person: ids that were found to be one person since are no reason to refuse.
+    """
+    own = everyone.filter(pl.col("as_of") == day)
+    resting = pl.col("acknowledged_on").is_not_null() & (pl.col("open_until") > on)
+    return everyone.filter(pl.col("as_of") < day, resting).join(own, on="customer_id", how="semi")
+
+
+def _enrolled_again(everyone: pl.DataFrame, day: date, windows: AsOf, today: date) -> pl.DataFrame:
+    """Those people of the list of a day who are on a later one, made while its own window is open.
+
+    A later list that nobody has acknowledged counts as long as its people can be contacted; then it is void.
+    """
     own = everyone.filter(pl.col("as_of") == day)
     during = pl.col("as_of").is_between(day, windows.outcome_end, closed="none")
-    return everyone.filter(during).join(own, on="person_id", how="semi")
+    counts = pl.col("acknowledged_on").is_not_null() | (pl.col("open_until") >= today)
+    return everyone.filter(during, counts).join(own, on="person_id", how="semi")
 
 
-def _named(lists: list[str]) -> str:
+def _twice(people: pl.DataFrame, manifest: Manifest) -> str:
+    who = counted(people["person_id"].n_unique(), "person", "people")
+    return f"{who} of the list of {manifest.as_of} (list {manifest.list_id}) would be enrolled twice at once"
+
+
+def _named(people: pl.DataFrame) -> str:
+    lists = [
+        f"{name} of {day}" for day, name in people.select("as_of", "list_id").unique().sort("as_of").rows()
+    ]
     more = len(lists) - _LISTS_NAMED
     return ", ".join(lists[:_LISTS_NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -131,7 +131,9 @@ def _sources(settings: Settings) -> Iterator[Finding]:
         elif looked_at == 0:
             yield Finding("warn", what, "it is empty", "Check that the right file was delivered.")
         else:
-            yield Finding("ok", what, f"the first {looked_at} rows read as mapped, {unreadable} could not")
+            yield Finding(
+                "ok", what, f"{looked_at - unreadable} of the first {looked_at} rows read as mapped"
+            )
 
 
 def _workspace(settings: Settings) -> Iterator[Finding]:

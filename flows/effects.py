@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 ABOUT = "about.json"
 # Raise it when the same contacts come to teach something else.
-_VERSION = 2
+_VERSION = 3
 _ASSUMED = "The effect of a contact is assumed, not measured yet (evidence C)."
 
 

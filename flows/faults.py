@@ -7,8 +7,9 @@ from typing import Any
 # As pydantic gives it: `type`, `loc`, `msg`, `input`.
 Fault = Mapping[str, Any]
 
-# What pydantic puts into a place beside keys: a kind of value, or that a key is meant and not its value.
-_KIND = re.compile(r"^(dict|tuple)\[.*\]$|^\[key\]$")
+# What pydantic puts into a place beside keys: a kind of value, and at its end that the key itself is meant.
+_KIND = re.compile(r"^(dict|tuple)\[.*\]$")
+_KEY = "[key]"
 _WORDS = {
     "tuple_type": "a list is needed here: give it whole, written [a, b]",
     "dict_type": "a table is needed here, written {name: value}",
@@ -30,8 +31,8 @@ def in_plain_words(kind: str, message: str) -> str:
     return _WORDS.get(kind, message)
 
 
-def own_faults(faults: Sequence[Any]) -> Iterator[Fault]:
-    """The faults that a person has made, at places that the file has.
+def own_faults(faults: Sequence[Any]) -> Iterator[tuple[Fault, bool]]:
+    """The faults that a person has made, at places that the file has, each with whether it is of a choice.
 
     A list whose entries are faulty seems to be too short as well: pydantic leaves those out before it counts.
     Where a key takes several kinds of value, each that was tried is a fault of its own, and stands in its
@@ -44,4 +45,5 @@ def own_faults(faults: Sequence[Any]) -> Iterator[Fault]:
     for fault, loc in zip(faults, places, strict=True):
         is_of_entries = fault["type"] == "too_short" and loc in holders
         if not is_of_entries and loc[:-1] not in entered:
-            yield {**fault, "loc": tuple(part for end, part in enumerate(loc) if loc[:end] not in several)}
+            own = tuple(part for end, part in enumerate(loc) if loc[:end] not in several)
+            yield {**fault, "loc": own[:-1] if own[-1:] == (_KEY,) else own}, loc[:-1] in several

@@ -94,10 +94,8 @@ def rank(  # noqa: PLR0917 - what a list is made of, in order
 
 def redrawn_since(settings: Settings, as_of: AsOf, known: Known) -> str | None:
     """A sentence when the draws do not agree with those of the workspace's earlier lists."""
-    if known.enrolments is None:
-        return None
-    own = [one.list_id for one in _earlier(settings, as_of)]
-    earlier = known.enrolments.filter(pl.col("list_id").is_in(own), pl.col("enrolment_id").is_not_null())
+    # Not `known.enrolments`: a tool's rows of a list that is not acknowledged yet have names of its own.
+    earlier = inputs.own_enrolments(settings, as_of)
     # Naming everybody's person takes a while, and most are called by their only id.
     if redrawn(earlier.with_columns(person_id="customer_id"), settings.list, as_of.day) is None:
         return None

@@ -302,13 +302,17 @@ def _set(tree: dict[str, Any], override: str) -> None:
 
 
 def _explain(error: ValidationError, path: str | Path) -> str:
-    said: dict[str, list[str]] = {}
-    for fault in own_faults(error.errors()):
+    kinds: dict[str, list[str]] = {}
+    faults: list[tuple[str, list[str]]] = []
+    for fault, is_of_several in own_faults(error.errors()):
         place = ".".join(str(part) for part in fault["loc"])
-        said[place] = [*said.get(place, []), _sentence(fault, place)]
-    # The kinds of value that one key takes are faults of their own, but one for people.
-    faults = [(place, line) for place, some in said.items() for line in ", or ".join(some).splitlines()]
-    lines = [f"{place}: {line}" if place else line for place, line in faults]
+        some = kinds.setdefault(place, []) if is_of_several else []
+        # The kinds of value that one key takes are faults of their own, but one for people.
+        if not some:
+            faults.append((place, some))
+        some.append(_sentence(fault, place))
+    told = [(place, line) for place, some in faults for line in ", or ".join(some).splitlines()]
+    lines = [f"{place}: {line}" if place else line for place, line in told]
     return f"{path} has {counted(len(lines), 'fault')}:\n" + "\n".join(f"  - {line}" for line in lines)
 
 

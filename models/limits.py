@@ -89,10 +89,10 @@ class Limits:
 
     def is_used_up(self, contacted: pl.DataFrame) -> pl.Expr:
         """Whether an offer (`offer_id`, `channel`) has no unit or no room left beside some contacts."""
-        units, messages = (
+        made, messages = (
             dict(contacted[name].value_counts().iter_rows()) for name in ("offer_id", "channel")
         )
-        gone = [name for name, limit in self.stock.items() if units.get(name, 0) >= limit]
+        gone = [name for name, limit in self.stock.items() if made.get(name, 0) >= limit]
         full = [name for name, limit in self.channels.items() if messages.get(name, 0) >= limit]
         return pl.col("offer_id").is_in(gone) | pl.col("channel").is_in(full)
 

@@ -1,11 +1,12 @@
 """Why is nobody to be contacted tonight, and which setting would change that?"""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from features.wording import counted
 from models.appraisal import Rules
 from models.decision import Decision
 from models.eligibility import Reason
+from models.options import OfferOptions
 
 _TOLD = 3
 # What each reason says of people, and where to look.
@@ -32,7 +33,7 @@ _WORDS = {
 
 
 def why_nobody(decision: Decision, rules: Rules) -> str | None:
-    """A sentence on the commonest reasons of a list of nobody, and the limits that are 0; None for a list.
+    """A sentence on the commonest reasons of a list of nobody, and what is 0 and to blame; None for a list.
 
     Args:
         decision: the list.
@@ -45,7 +46,7 @@ def why_nobody(decision: Decision, rules: Rules) -> str | None:
         ((Reason(name), count) for name, count in counts["excluded_by_reason"].items() if count),
         key=lambda one: (-one[1], list(Reason).index(one[0])),
     )
-    zeros = "".join(f" {key} is 0." for key in _zeros(rules))
+    zeros = "".join(f" {key} is 0." for key in _zeros(rules, [reason for reason, _ in left_out]))
     told = [_told(reason, count) for reason, count in left_out[:_TOLD]]
     if counts["held_out"]:
         told.append(f"{counts['held_out']:,} held out (look at list.control_share, list.universal_share)")
@@ -58,13 +59,20 @@ def _told(reason: Reason, count: int) -> str:
     return f"{count:,} {words} ({reason}; look at {where})"
 
 
-def _zeros(rules: Rules) -> Iterator[str]:
+def _zeros(rules: Rules, left_out: Collection[Reason]) -> Iterator[str]:
+    """The limits of 0 that leave out everybody, where they are why somebody is left out."""
     options = rules.list
-    limits = {
-        "list.budget": options.budget,
-        "list.capacity": options.capacity,
-        "list.top_value_share": options.top_value_share,
-        **{f"list.channel_capacity.{name}": places for name, places in options.channel_capacity.items()},
-        **{f"stock of offer {offer.id}": offer.stock for offer in rules.offers},
-    }
-    return (key for key, limit in limits.items() if limit == 0)
+    if Reason.BEYOND_BUDGET in left_out:
+        yield from (f"list.{name}" for name in ("budget", "capacity") if getattr(options, name) == 0)
+        yield from _zeros_of_offers(options.channel_capacity, rules.offers)
+    if Reason.BELOW_VALUE in left_out and options.top_value_share == 0:
+        yield "list.top_value_share"
+
+
+def _zeros_of_offers(channels: Mapping[str, int], offers: Sequence[OfferOptions]) -> Iterator[str]:
+    """What keeps each offer from being made; nothing as long as there is one that can be."""
+    full = [name for name, places in channels.items() if places == 0]
+    if all(offer.channel in full or offer.stock == 0 for offer in offers):
+        used = {offer.channel for offer in offers}
+        yield from (f"list.channel_capacity.{name}" for name in full if name in used)
+        yield from (f"stock of offer {offer.id}" for offer in offers if offer.stock == 0)

@@ -58,8 +58,9 @@ def unjoined_note(ids: pl.Series, known: Known) -> str | None:
     )
     if alike.is_empty():
         return None
+    who = counted(len(alike), "person", "people")
     return (
-        f"Warning: identities names {counted(len(alike), 'person')} by a customer id that has no row of its "
+        f"Warning: identities names {who} by a customer id that has no row of its "
         "own there. Such an id is not joined with the ids whose rows name it, so that a suppression or a no "
         "of one does not protect the other. If they are the same people (rows like A3,A5), give each such id "
         "a row of its own (A5,A5); if they are numbers of their own, make them differ "

@@ -4,8 +4,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from workspace_world import deliver, shop, write
+from workspace_world import after, deliver, shop, write
 
+from features.asof import AsOf
 from features.errors import ConfigError, DataRefused
 from flows import inputs
 from flows.acknowledge import confirm
@@ -100,8 +101,12 @@ def a_and_b(settings: Settings, day: date) -> None:
     write(settings, day, [*LISTED, {"customer_id": "b", "arm": "control"}], acknowledge="by_command")
 
 
-def test_people_who_are_on_a_later_list_are_not_enrolled_twice_at_once(tmp_path: Path):
+def test_people_who_are_on_a_later_list_are_not_enrolled_twice_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     settings = shop(tmp_path)
+    # The last day on which people of the newest list can be contacted.
+    monkeypatch.setattr(inputs, "today", lambda _: date(2024, 6, 19))
     deliver(settings, "identities", [{"customer_id": one, "person_id": "p"} for one in ("b", "b2")])
     a_and_b(settings, DAY)
     on_it = [{"customer_id": "a", "arm": "control"}, {"customer_id": "z", "arm": "treatment"}]
@@ -129,6 +134,47 @@ def test_a_late_acknowledgement_is_taken_where_nobody_is_enrolled_twice_at_once(
     write(settings, date(2024, 7, 7), LISTED)  # on the day on which they are free again
     confirm.fn(settings, settings.as_of("2024-05-31"), "2024-06-07")
     assert delivered(inputs.workspace(settings).list(DAY)) is not None
+
+
+def test_a_later_list_that_is_void_itself_blocks_no_late_acknowledgement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings = shop(tmp_path)
+    monkeypatch.setattr(inputs, "today", lambda _: date(2024, 6, 20))
+    a_and_b(settings, DAY)
+    write(settings, date(2024, 6, 12), LISTED, acknowledge="by_command")
+    confirm.fn(settings, settings.as_of("2024-05-31"), "2024-06-07")
+    assert delivered(inputs.workspace(settings).list(DAY)) is not None
+
+
+def second_of(settings: Settings, day: date) -> tuple[Settings, AsOf, str]:
+    """What acknowledges a later list of a and b2, after that of a and b was acknowledged late."""
+    deliver(settings, "identities", [{"customer_id": one, "person_id": "p"} for one in ("b", "b2")])
+    a_and_b(settings, DAY)
+    write(settings, day, [*LISTED, {"customer_id": "b2", "arm": "treatment"}], acknowledge="by_command")
+    confirm.fn(settings, settings.as_of("2024-05-31"), "2024-06-07")
+    return settings, settings.as_of(str(day)), str(after(day, 1))
+
+
+def test_of_two_lists_with_the_same_people_only_one_is_acknowledged_late(tmp_path: Path):
+    settings, day = shop(tmp_path), date(2024, 7, 5)
+    second = second_of(settings, day)
+    with pytest.raises(DataRefused) as refused:
+        confirm.fn(*second)
+    # b and b2 may have been found to be one person only since.
+    assert str(refused.value) == (
+        "1 person of the list of 2024-07-05 (list list-2024-07-05) would be enrolled twice at once: an "
+        "earlier list with some of its people was acknowledged after this one was made: list-2024-05-31 of "
+        "2024-05-31. Leave it unacknowledged, and put its contacts into the contacts table, so that they are "
+        "known."
+    )
+    assert delivered(inputs.workspace(settings).list(day)) is None
+
+
+def test_a_list_that_is_delivered_when_the_earlier_one_is_over_is_acknowledged(tmp_path: Path):
+    settings, day = shop(tmp_path), date(2024, 7, 6)
+    confirm.fn(*second_of(settings, day))
+    assert delivered(inputs.workspace(settings).list(day)) is not None
 
 
 def test_there_is_nothing_to_acknowledge_without_a_list(tmp_path: Path):

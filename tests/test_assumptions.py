@@ -16,6 +16,8 @@ from features.ledger import Receipt
 from features.options import QualityOptions, SourceOptions
 from features.pricing import Shop
 from features.quality import Gate
+from features.sources import deliveries
+from flows.doctor import examine
 from flows.ingest import take_in
 from flows.probe import probe
 from models.eligibility import Known, Reason, barred
@@ -75,6 +77,30 @@ def test_a_suppression_protects_whatever_its_end_says(desk: Desk) -> None:
     assert receipt.assumed == '{"unreadable_until": 3}'
 
 
+def test_a_suppression_without_a_reason_outlasts_an_end_that_is_given_later(desk: Desk) -> None:
+    desk.deliver("suppressions", SUPPRESSIONS, "a,,", "b,asked,", name="jan.csv")
+    desk.deliver("suppressions", SUPPRESSIONS, "a,,2024-03-01", "b,asked,2024-03-01", name="feb.csv")
+    assert desk.held("suppressions")["customer_id"].to_list() == ["a", "a", "b"]
+    assert reasons(Known(suppressions=desk.held("suppressions")), "a", "b") == [Reason.SUPPRESSED, None]
+
+
+def test_a_file_of_the_time_when_such_rows_were_set_aside_is_taken_in_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {
+        "customers": CUSTOMERS,
+        "suppressions": SUPPRESSIONS,
+        "identities": ("customer_id", "person_id"),
+    }
+    lines = {"customers": "a,yes,no,2020-01-01", "suppressions": "a,asked,never", "identities": "a,p"}
+    with monkeypatch.context() as before:
+        before.setattr(deliveries, "_READINGS", {})
+        first = [desk.deliver(table, columns[table], line) for table, line in lines.items()]
+    again = [desk.deliver(table, columns[table], line) for table, line in lines.items()]
+    assert [receipt.seq for receipt in (*first, *again)] == [1, 2, 3, 4, 5, 6]
+    assert desk.held("suppressions")["customer_id"].to_list() == ["a"]
+
+
 def test_a_newer_row_with_an_unreadable_answer_takes_the_place_of_the_older_yes(desk: Desk) -> None:
     desk.deliver("customers", CUSTOMERS, *(f"{who},yes,no,2020-01-01" for who in "abcde"))
     new = ["a,withdrawn,no,", "b,-,no,", "c,no,no,0000-00-00", "d,yes,employee,", "e,no,no,soon"]
@@ -113,6 +139,7 @@ def test_a_wrongly_mapped_column_still_stops_the_night(desk: Desk) -> None:
     with pytest.raises(DataRefused, match=r"1 of 19 rows \(5\.26%.*unreadable_consent_email 1") as refused:
         desk.deliver("customers", CUSTOMERS, *good, bad, quality=QualityOptions(max_bad_share=0.05))
     assert "unreadable_is_staff 1" in str(refused.value)
+    assert "rows with something unusable; too many mean a wrong delivery" in str(refused.value)
     assert ledger.receipts(desk.lake.root).is_empty()
     receipt = desk.deliver("customers", CUSTOMERS, *good, bad, quality=QualityOptions(max_bad_share=0.06))
     assert receipt.accepted == 19
@@ -133,11 +160,14 @@ def test_the_ledger_has_a_place_for_it_only_where_something_was_assumed(desk: De
 
 def test_the_night_says_what_it_assumed_and_the_doctor_sees_it_before(tmp_path: Path) -> None:
     mapped = [f"sources.suppressions.columns.{name}={name}" for name in SUPPRESSIONS]
-    settings = shop(tmp_path, f"sources.suppressions.path={tmp_path / 'stop.csv'}", *mapped)
+    over = (f"sources.suppressions.path={tmp_path / 'stop.csv'}", *mapped)
+    settings = shop(tmp_path, *over)
     rows = [f"s{number},asked,2030-01-01" for number in range(19)]
     (tmp_path / "stop.csv").write_text("\n".join([",".join(SUPPRESSIONS), *rows, "zoe,deceased,never", ""]))
     (tmp_path / "orders.csv").write_text("who,at,paid,order\nzoe,2024-01-01,5,1\n")
     assert probe(settings, "suppressions") == (1, 20)
+    looked = {finding.what: finding.found for finding in examine(str(tmp_path / "winback.yaml"), over)}
+    assert looked["source suppressions"] == "19 of the first 20 rows read as mapped"
     said = (
         "Warning: suppressions: until (suppressed until; empty is for good) cannot be read in 1 row "
         "(unreadable_until); the rows were accepted and the cells taken as empty. Correct them, or how they "

@@ -26,7 +26,7 @@ from models.eligibility import Reason
 from models.options import EffectOptions, OfferOptions, UpliftOptions
 from models.tiers import Tier
 from models.tracking.store import connected
-from models.uplift import learn
+from models.uplift import fit_pooled, learn
 
 DAY = date(2024, 5, 31)
 OVER = date(2024, 7, 1)  # acknowledged on June 1, thirty days after that
@@ -396,3 +396,28 @@ def test_a_night_learns_who_answers_from_lists_whose_effect_is_strong(tmp_path: 
     assert {name.rsplit(".", 1)[1] for name in names} == {"json", "ubj"}
     about = json.loads((inputs.workspace(settings).learned(str(found.digest)) / effects.ABOUT).read_text())
     assert about["offers"][0]["qini"]["low"] > 0
+
+
+def test_what_the_same_contacts_teach_is_told_apart_by_a_version():
+    """Another figure here needs another `_VERSION`: else a digest, and a list_id, stand for two lessons."""
+    rows = [
+        {
+            "stratum": f"s{place // 4:02d}",
+            "treated": place % 3 > 0,
+            "returned": place % 5 < 1 + (place % 3 > 1),
+        }
+        for place in range(420)
+    ]
+    fixed = {"offer_id": "message", "stage": "lapsed", "value_tier": "gold", "list_id": "one"}
+    taught = (
+        pl.DataFrame(rows)
+        .with_columns(pl.lit(value).alias(name) for name, value in fixed.items())
+        .with_columns(
+            customer_id=pl.format("c{}", pl.int_range(pl.len())),
+            assignment_probability=pl.when("treated").then(2 / 3).otherwise(1 / 3),
+            window_margin=pl.col("returned").cast(pl.Int64) * 1000,
+        )
+    )
+    pooled = fit_pooled(taught, [OfferOptions(id="message")], EffectOptions())
+    taught_by = {3: 0.32327}
+    assert pooled.offers["message"].mean == pytest.approx(taught_by[effects._VERSION], abs=1e-4)

@@ -45,6 +45,36 @@ def test_a_list_of_nobody_says_why_and_where_to_look(changes: dict[str, Any], sa
     assert found.startswith(f"Nobody is to be contacted.{said}")
 
 
+@pytest.mark.parametrize(
+    ("people", "changes"),
+    [
+        # Nobody is beyond the budget.
+        (
+            copies(3, stage="lost"),
+            {"budget": 0, "capacity": 0, "channel_capacity": {"email": 0}, "offers": GIFT},
+        ),
+        (copies(3), {"budget": 0, "top_value_share": 0}),
+        # Other offers and channels have room.
+        (copies(3), {"budget": 0.01, "offers": (*GIFT, OfferOptions(id="message"))}),
+        (copies(3), {"budget": 0.01, "channel_capacity": {"sms": 0}}),
+    ],
+)
+def test_a_limit_of_0_that_is_not_to_blame_is_not_named(people: pl.DataFrame, changes: dict[str, Any]):
+    rule = rules(**changes)
+    found = why_nobody(decided(people, rule), rule)
+    assert found is not None
+    named = [part for part in found.split(". ")[1:] if part.endswith("is 0")]
+    assert named == (["list.top_value_share is 0"] if "top_value_share" in changes else [])
+
+
+def test_the_limits_of_0_of_all_offers_are_named_together():
+    text = OfferOptions(id="text", channel="sms")
+    rule = rules(channel_capacity={"ads": 0, "sms": 0, "email": 5}, offers=(*GIFT, text))
+    found = why_nobody(decided(copies(3), rule), rule)
+    said = "Nobody is to be contacted. list.channel_capacity.sms is 0. stock of offer gift is 0. Of 3 "
+    assert str(found).startswith(said)
+
+
 def test_the_commonest_reasons_come_first_and_people_held_out_are_named():
     rule = rules(control_share=0.999)
     some = [copies(2, stage="lost"), copies(5).with_columns(customer_id="k" + copies(5)["customer_id"])]

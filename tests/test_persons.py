@@ -86,6 +86,11 @@ def test_a_merge_into_an_id_without_a_row_of_its_own_is_told():
     )
 
 
+def test_several_such_people_are_people():
+    found = unjoined_note(pl.Series(["a", "b", "e", "f"]), known({"a": "e", "b": "f"}))
+    assert str(found).startswith("Warning: identities names 2 people by a customer id")
+
+
 def test_names_of_persons_that_are_no_ids_or_ids_with_a_row_are_nothing_to_tell():
     assert unjoined_note(pl.Series(["a", "e"]), Known()) is None
     assert unjoined_note(pl.Series(["a", "e"]), known({"a": "p", "e": "p"}, "ae", "ae")) is None

@@ -1,11 +1,12 @@
 """A salt that was changed between two nights is told of, with the people of the holdout that it frees."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from workspace_world import shop, write
+import pytest
+from workspace_world import deliver, shop, write
 
 from flows import inputs
 from flows.ranking import redrawn_since
@@ -85,13 +86,20 @@ def test_a_night_asks_the_lists_that_the_workspace_holds(tmp_path: Path):
     settings, joined = shop(tmp_path), pl.DataFrame({"customer_id": ["b", "a"], "email": ["x@y.eu"] * 2})
     [name] = enrolment_ids(["a"], "list-2024-05-31", "winback")
     write(settings, BEFORE, [{"customer_id": "b", "arm": "treatment", "enrolment_id": name}])
-    tonight = settings.as_of("2024-06-03")
-    contacts = inputs.enrolments(settings, tonight).vstack(
-        inputs.enrolments(settings, tonight).with_columns(list_id=pl.lit("a tool's"), as_of=date(2024, 6, 1))
-    )
-    # As a tool may write them back.
-    unnamed = contacts.head(1).with_columns(enrolment_id=pl.lit(None, pl.String), as_of=date(2024, 6, 2))
-    known = Known(customers=joined, enrolments=contacts.vstack(unnamed))
+    tonight, known = settings.as_of("2024-06-03"), Known(customers=joined)
     assert redrawn_since(settings, tonight, known) is None
     salted = shop(tmp_path, "list.salt=other")
     assert str(redrawn_since(salted, tonight, known)).startswith("list.salt has changed")
+
+
+@pytest.mark.parametrize("acknowledge", ["on_write", "by_command"])
+def test_what_a_tool_writes_back_of_a_list_is_no_other_salt(tmp_path: Path, acknowledge: str):
+    settings, tonight = shop(tmp_path), date(2024, 6, 5)
+    [name] = enrolment_ids(["a"], "list-2024-05-31", "winback")
+    listed = {"customer_id": "a", "arm": "treatment", "enrolment_id": name}
+    write(settings, BEFORE, [listed], acknowledge=acknowledge)
+    sent = datetime(2024, 6, 2, 9, tzinfo=UTC)
+    back = {"customer_id": "a", "arm": "treatment", "list_id": "list-2024-05-31", "contacted_at": sent}
+    deliver(settings, "contacts", [{**back, "enrolment_id": one} for one in ("the tool's own", None)])
+    night = settings.as_of(str(tonight))
+    assert redrawn_since(settings, night, inputs.known_people(settings, night)) is None

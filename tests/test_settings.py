@@ -309,6 +309,20 @@ def test_who_answers_is_learned_from_features_alone(tmp_path: Path, names: list[
             ["effect.by_stage.gone: Input should be 'lost', 'lapsed'"],
         ),
         (
+            "effect.by_stage={gone: {muu: 1}}",
+            [
+                "effect.by_stage.gone: Input should be 'lost', 'lapsed'",
+                "effect.by_stage.gone.muu: there is no such key.",
+            ],
+        ),
+        (
+            "effect.by_stage={gone: 5}",
+            [
+                "effect.by_stage.gone: Input should be 'lost', 'lapsed'",
+                "effect.by_stage.gone: a table is needed here",
+            ],
+        ),
+        (
             "contact.cost={'sms [a]': x, email: y}",
             ["contact.cost.sms [a]: a nu", "contact.cost.email: a"],
         ),

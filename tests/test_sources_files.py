@@ -8,7 +8,7 @@ import pytest
 from features.contracts import TABLES
 from features.errors import ConfigError, DataRefused
 from features.options import SourceOptions
-from features.sources import find_deliveries, map_chunk, read_delivery
+from features.sources import deliveries, find_deliveries, map_chunk, read_delivery
 
 TABLE = TABLES["transactions"]
 COLUMNS = {"customer_id": "id", "ordered_at": "day", "net_amount": "amount"}
@@ -45,6 +45,14 @@ def test_paths_are_relative_to_the_working_directory(shop, monkeypatch):
     monkeypatch.chdir(shop)
     assert names("2024/*.csv") == ["orders_01.csv", "orders_02.csv"]
     assert names("2024") == ["orders_01.csv", "orders_02.csv"]
+
+
+def test_another_reading_of_suppressions_leaves_the_lines_of_transactions_where_they_are(shop, monkeypatch):
+    digests = {name: find_deliveries(TABLES[name], options(str(shop)))[0].digest for name in TABLES}
+    monkeypatch.setattr(deliveries, "_READINGS", {})
+    first = {name: find_deliveries(TABLES[name], options(str(shop)))[0].digest for name in TABLES}
+    changed = {name for name in TABLES if digests[name] != first[name]}
+    assert changed == {"customers", "identities", "feedback", "suppressions"}
 
 
 def test_two_files_of_one_name_are_refused(shop):

@@ -109,7 +109,7 @@ def _bad_share(one: Counted, rules: Sequence[Rule], options: QualityOptions) -> 
         at_most=options.max_bad_share,
         keys=(),
         examples=tuple(f"{name} {count:,}" for name, count in named.items() if count),
-        because="rows that cannot be used are set aside; too many mean a wrong delivery or a wrong mapping",
+        because="rows with something unusable; too many mean a wrong delivery or a wrong mapping",
     )
 
 
