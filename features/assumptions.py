@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from features.contracts import TABLES
+from features.contracts import TABLES, UNREADABLE
 from features.ledger import Receipt
 from features.wording import counted
 
@@ -20,7 +20,7 @@ def assumptions(receipts: Sequence[Receipt]) -> Iterator[str]:
         rules: dict[str, int] = json.loads(receipt.assumed or "{}")
         found.update({(receipt.table, rule): rows for rule, rows in rules.items()})
     for (table, rule), rows in sorted(found.items()):
-        column = TABLES[table].index[rule.removeprefix("unreadable_")]
+        column = TABLES[table].index[rule.removeprefix(UNREADABLE)]
         yield (
             f"Warning: {table}: {column.name} ({column.meaning}) cannot be read in {counted(rows, 'row')} "
             f"({rule}); the rows were accepted and the cells taken as {column.unreadable}. Correct them, or "

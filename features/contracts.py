@@ -38,6 +38,10 @@ class Kind(StrEnum):
     FLAG = "flag"
 
 
+# How the rules of cells that cannot be read begin; the column's name follows.
+UNREADABLE = "unreadable_"
+
+
 class Unreadable(StrEnum):
     """What a cell that cannot be read means for its row.
 

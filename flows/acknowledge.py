@@ -18,6 +18,7 @@ from flows.days import name_of_run
 from flows.lock import hold
 from flows.settings import Settings
 from flows.workspace import existing
+from models.eligibility import enrolled_again, enrolled_before
 from models.outputs import Manifest
 from models.persons import persons
 
@@ -118,11 +119,11 @@ def _refuse_enrolled_twice(settings: Settings, on: date, today: date, manifest: 
         return
     places, windows = inputs.workspace(settings), AsOf(on, manifest.horizon_days, manifest.gap_days)
     everyone = enrolments.read_enrolments(places.root / "lists", date.max)
-    known = inputs.known_people(settings, windows)
+    known = inputs.told_people(settings)
     who = persons(everyone["customer_id"], known.customers, known.identities)
     people = everyone.join(who, on="customer_id")
-    _refuse_enrolled_before(_enrolled_before(people, manifest.as_of, on), manifest)
-    _refuse_enrolled_again(_enrolled_again(people, manifest.as_of, windows, today), manifest, places.root)
+    _refuse_enrolled_before(enrolled_before(people, manifest.as_of, on), manifest)
+    _refuse_enrolled_again(enrolled_again(people, manifest.as_of, windows, today), manifest, places.root)
 
 
 def _refuse_enrolled_before(before: pl.DataFrame, manifest: Manifest) -> None:
@@ -145,27 +146,6 @@ def _refuse_enrolled_again(again: pl.DataFrame, manifest: Manifest, root: Path) 
         f"tool has got what came later: take these lists out of {root}/lists, acknowledge this one, and make "
         "them anew (winback nightly)."
     )
-
-
-def _enrolled_before(everyone: pl.DataFrame, day: date, on: date) -> pl.DataFrame:
-    """Those customers of the list of a day who still rest after an earlier one when it is delivered.
-
-    By id, not by person: ids that were found to be one person since are no reason to refuse.
-    """
-    own = everyone.filter(pl.col("as_of") == day)
-    resting = pl.col("acknowledged_on").is_not_null() & (pl.col("open_until") > on)
-    return everyone.filter(pl.col("as_of") < day, resting).join(own, on="customer_id", how="semi")
-
-
-def _enrolled_again(everyone: pl.DataFrame, day: date, windows: AsOf, today: date) -> pl.DataFrame:
-    """Those people of the list of a day who are on a later one, made while its own window is open.
-
-    A later list that nobody has acknowledged counts as long as its people can be contacted; then it is void.
-    """
-    own = everyone.filter(pl.col("as_of") == day)
-    during = pl.col("as_of").is_between(day, windows.outcome_end, closed="none")
-    counts = pl.col("acknowledged_on").is_not_null() | (pl.col("open_until") >= today)
-    return everyone.filter(during, counts).join(own, on="person_id", how="semi")
 
 
 def _twice(people: pl.DataFrame, manifest: Manifest) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -165,7 +166,12 @@ def newest_order(settings: Settings) -> date | None:
 
 
 def known_people(settings: Settings, as_of: AsOf) -> Known:
-    """Who may be contacted, as the lake says it now."""
+    """Who may be contacted, as the lake says it now, and who rests."""
+    return replace(told_people(settings), enrolments=enrolments(settings, as_of))
+
+
+def told_people(settings: Settings) -> Known:
+    """What the tables say of people, as the lake has them now; nothing of lists and campaigns."""
     held = lake(settings)
 
     def table(name: str) -> pl.DataFrame | None:
@@ -175,7 +181,6 @@ def known_people(settings: Settings, as_of: AsOf) -> Known:
         customers=table("customers"),
         identities=table("identities"),
         suppressions=table("suppressions"),
-        enrolments=enrolments(settings, as_of),
     )
 
 

@@ -104,12 +104,6 @@ def redrawn_since(settings: Settings, as_of: AsOf, known: Known) -> str | None:
     return redrawn(named, settings.list, as_of.day)
 
 
-def _earlier(settings: Settings, as_of: AsOf) -> list[Manifest]:
-    places = inputs.workspace(settings)
-    found = (read_manifest(places.list(day)) for day in places.days("lists") if day < as_of.day)
-    return [one for one in found if one is not None]
-
-
 def _check_outputs(
     settings: Settings, gate: Gate, as_of: AsOf, scored: pl.DataFrame, decision: Decision
 ) -> None:
@@ -119,7 +113,9 @@ def _check_outputs(
         gate.check_table(inputs.suite(settings, name), frame, ("as_of",), personal, label=name)
         for name, frame in frames.items()
     ]
-    earlier = [int(one.counts["listed"]) for one in _earlier(settings, as_of)]
+    places = inputs.workspace(settings)
+    manifests = [read_manifest(places.list(day)) for day in places.days("lists") if day < as_of.day]
+    earlier = [int(one.counts["listed"]) for one in manifests if one is not None]
     growth = settings.quality.max_list_growth
     measures = list_measures(decision.winback.height, earlier, max_growth=growth)
     label = f"list of {as_of.day}"

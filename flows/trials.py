@@ -58,7 +58,7 @@ class Accounts:
     @classmethod
     def read(cls, settings: Settings, as_of: AsOf, lists: Sequence[Trial]) -> Self:
         """As they are known at the end of a day."""
-        history, known = inputs.history(settings, as_of), inputs.known_people(settings, as_of)
+        history, known = inputs.history(settings, as_of), inputs.told_people(settings)
         drawn_or_contacted = inputs.enrolments_and_contacts(settings, as_of)
         who = persons(drawn_or_contacted["customer_id"], known.customers, known.identities)
         drawn = pl.concat([trial.enrolled["customer_id"] for trial in lists]).unique()

@@ -99,6 +99,38 @@ def as_enrolments(drawn: pl.DataFrame, windows: AsOf, contact_by: date | None = 
     return drawn.with_columns(open_until=open_until).select(ENROLMENTS.names()).cast(ENROLMENTS)
 
 
+def enrolled_before(everyone: pl.DataFrame, day: date, on: date) -> pl.DataFrame:
+    """Those customers of the list of a day who still rest after an earlier one when it is delivered.
+
+    By id, not by person: ids that were found to be one person since are no reason to refuse.
+
+    Args:
+        everyone: enrolled by own lists (`ENROLMENTS`), with `person_id`.
+        day: of the list.
+        on: when it was delivered.
+    """
+    own = everyone.filter(pl.col("as_of") == day)
+    resting = pl.col("acknowledged_on").is_not_null() & (pl.col("open_until") > on)
+    return everyone.filter(pl.col("as_of") < day, resting).join(own, on="customer_id", how="semi")
+
+
+def enrolled_again(everyone: pl.DataFrame, day: date, windows: AsOf, today: date) -> pl.DataFrame:
+    """Those people of the list of a day who are on a later one, made while its own window is open.
+
+    A later list that nobody has acknowledged counts as long as its people can be contacted; then it is void.
+
+    Args:
+        everyone: enrolled by own lists (`ENROLMENTS`), with `person_id`.
+        day: of the list.
+        windows: of the list, from its delivery on.
+        today: the day that it is.
+    """
+    own = everyone.filter(pl.col("as_of") == day)
+    during = pl.col("as_of").is_between(day, windows.outcome_end, closed="none")
+    counts = pl.col("acknowledged_on").is_not_null() | (pl.col("open_until") >= today)
+    return everyone.filter(during, counts).join(own, on="person_id", how="semi")
+
+
 def permitted(
     persons: pl.DataFrame, known: Known, consent: ConsentOptions, offers: Sequence[OfferOptions]
 ) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from typing import Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from features.contracts import TABLES, did_you_mean
+from features.contracts import TABLES, UNREADABLE, did_you_mean
 from features.errors import ConfigError
 from features.options import Section
 from features.quality.rules import AnyRule, Rule
@@ -18,7 +18,7 @@ BUILT_IN = Path(__file__).resolve().parents[2] / "configs" / "quality"
 KEY = ("source_file", "source_line")
 # Columns of the frame of counts beside the rules, and the first words of faults of readers and mappings.
 _TAKEN = ("bad_share", "broken_rows", "rows", "ragged_row", "bad_encoding")
-_TAKEN_BEGINNINGS = ("excluded_", "unreadable_", "missing_")
+_TAKEN_BEGINNINGS = ("excluded_", UNREADABLE, "missing_")
 
 
 class Suite(Section):

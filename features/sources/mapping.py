@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 
-from features.contracts import Column, Kind, Table, Unreadable
+from features.contracts import UNREADABLE, Column, Kind, Table, Unreadable
 from features.errors import ConfigError
 from features.hashing import stable_hash
 from features.options import SourceOptions
@@ -149,11 +149,11 @@ def _mapped(rows: _Rows, column: Column, mention: Mention, source: SourceOptions
     if column.unreadable != Unreadable.SET_ASIDE:
         cells = _read(value, column.kind, source, zone)
         return _taken(rows, column, value, cells, [rows.unreadable[name] for name in broken])
-    rows.faults.extend((f"unreadable_{_plain(name)}", rows.unreadable[name]) for name in broken)
+    rows.faults.extend((f"{UNREADABLE}{_plain(name)}", rows.unreadable[name]) for name in broken)
     if column.kind is Kind.TEXT and meaning.is_column and value.dtype == pl.String:
         return value.alias(column.name)  # tidied, and every text can be read
     cells = _read(value, column.kind, source, zone)
-    rows.faults.append((f"unreadable_{column.name}", cells.unreadable))
+    rows.faults.append((f"{UNREADABLE}{column.name}", cells.unreadable))
     return cells.values.alias(column.name)
 
 
@@ -170,7 +170,7 @@ def _taken(rows: _Rows, column: Column, value: pl.Series, cells: Cells, broken: 
     unreadable = reduce(operator.or_, broken, cells.unreadable)
     values = cells.values.set(unreadable, column.unreadable.value_of_cell)
     told = unreadable & ~says_no_time(value) if column.kind is Kind.TIME else unreadable
-    rows.assumed.append((f"unreadable_{column.name}", told))
+    rows.assumed.append((f"{UNREADABLE}{column.name}", told))
     return values.alias(column.name)
 
 

@@ -71,10 +71,10 @@ def stratified(rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("stage", "value_tier").cast(pl.String),
         pl.Series(propensity(rows)).round(_DIGITS).alias(_CHANCE),
     )
-    alike = [*_CELL, *(name for name in (_LIST,) if name in rows.columns), _CHANCE]
-    keys = [*alike, *(name for name in (_STRATUM,) if name in rows.columns)]
-    if _STRATUM in keys:
-        drawn = _joined(drawn, alike)
+    alike = [*_CELL, _LIST, _CHANCE] if _LIST in rows.columns else [*_CELL, _CHANCE]
+    keys = alike
+    if _STRATUM in rows.columns:
+        drawn, keys = _joined(drawn, alike), [*alike, _STRATUM]
     treated, returned = pl.col("treated"), pl.col("returned").cast(pl.Boolean)
     return (
         drawn.group_by(keys)
